@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Writes configs/models/*.yaml and configs/hardware/*.yaml from the published data tables.
+
+    python3 configs/import_public_data.py DATA_FOLDER [OUT_FOLDER]
+
+DATA_FOLDER holds model_architectures.csv and gpus.csv; OUT_FOLDER defaults to this script's folder.
+The output depends on the two tables alone: a rerun writes the same bytes. Numbers are copied as the
+tables print them; an empty cell becomes an absent key (unknown, not zero).
+"""
+
+import csv
+import json
+import pathlib
+import re
+import sys
+
+# Columns of model_architectures.csv that struct Architecture (base/scenario.hpp) holds, in its order.
+TEXT_FIELDS = ["task", "block_type", "text_encoder", "image_encoder"]
+NUMBER_FIELDS = [
+    "dit_params_b", "text_params_b", "vae_params_m",
+    "double_layers", "single_layers", "hidden", "heads", "head_dim", "ffn_dim", "ffn_mats",
+    "patch_t", "patch_h", "patch_w", "vae_channels", "vae_t", "vae_s",
+    "text_seq_in_dit", "text_max_tokens", "text_layers", "text_hidden", "text_ffn",
+    "text_dim_to_dit", "passes_per_step", "default_steps", "default_width", "default_height",
+    "default_frames", "fps", "lin_gmac_per_img_token", "lin_gmac_per_text_token",
+]
+
+# Text encoders by the table's wording. The same wording is the same checkpoint, so the same weights
+# name, and its pool can be shared between models.
+TEXT_WEIGHTS = {
+    "umt5-xxl encoder": "umt5-xxl",
+    "t5-v1.1-xxl encoder": "t5-xxl",
+    "t5-v1.1-xxl + CLIP-L": "t5-xxl+clip-l",
+    "t5-v1.1-xxl + CLIP-L + CLIP-G": "t5-xxl+clip-l+clip-g",
+    "llava-llama-3-8b + CLIP-L": "llava-llama-3-8b+clip-l",
+    "Qwen2.5-VL-7B": "qwen2.5-vl-7b",
+    "Qwen2.5-VL-7B + glyph ByT5": "qwen2.5-vl-7b+glyph-byt5",
+    "Gemma-3-12B": "gemma-3-12b",
+    "Mistral-Small-3.x-24B (layers 10 20 30)": "mistral-small-3-24b",
+    "Qwen3-4B": "qwen3-4b",
+    "Qwen3-8B": "qwen3-8b",
+}
+
+# VAE decoders: models of one family were published with one VAE checkpoint. Where that is not sure
+# (LTX's releases) each model keeps its own.
+VAE_WEIGHTS = [
+    (r"Wan2\.1-|Wan2\.2-.*A14B$", "wan2.1-vae"),
+    (r"Wan2\.2-TI2V-5B$", "wan2.2-vae"),
+    (r"HunyuanVideo$", "hunyuanvideo-vae"),
+    (r"HunyuanVideo-1\.5$", "hunyuanvideo-1.5-vae"),
+    (r"CogVideoX", "cogvideox-vae"),
+    (r"FLUX\.1-|Z-Image", "flux.1-vae"),
+    (r"FLUX\.2-", "flux.2-vae"),
+    (r"SD3", "sd3-vae"),
+    (r"Qwen-Image", "qwen-image-vae"),
+    (r"PixArt-alpha", "sd-vae-ft"),
+    (r"PixArt-Sigma", "sdxl-vae"),
+    (r"HunyuanImage-2\.1$", "hunyuanimage-2.1-vae"),
+]
+
+
+def conditions_on_image(row):
+    """Whether the encoder stage encodes an image beside the prompt, and so is a stage of its own."""
+    return row["task"] in ("i2v", "i2i")
+
+
+def encoder_weights(row):
+    text = TEXT_WEIGHTS[row["text_encoder"]]
+    if not conditions_on_image(row):
+        return text
+    image = "+clip-vit-h" if row["image_encoder"].startswith("CLIP") else ""
+    return f"{text}{image}+{vae_weights(row)}-encoder"
+
+
+def vae_weights(row):
+    for pattern, weights in VAE_WEIGHTS:
+        if re.match(pattern, row["model"]):
+            return weights
+    return row["model"].lower() + "-vae"
+
+
+def quoted(text):
+    """A YAML double-quoted scalar; JSON's strings are a subset."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def model_yaml(row):
+    name = row["model"].lower()
+    lines = [
+        "# Written by configs/import_public_data.py; do not edit.",
+        f"# {row['model']}. Checked at the source: {row['checked']}.",
+        f"name: {name}",
+        "stages:",
+        f"  - {{name: encoder, kind: encoder, weights: {encoder_weights(row)}}}",
+        f"  - {{name: dit, kind: dit, after: [encoder], weights: {name}-dit}}",
+        f"  - {{name: decoder, kind: decoder, after: [dit], weights: {vae_weights(row)}}}",
+        "architecture:",
+    ]
+    for field in TEXT_FIELDS:
+        if row[field]:
+            lines.append(f"  {field}: {quoted(row[field])}")
+    for field in NUMBER_FIELDS:
+        if row[field]:
+            lines.append(f"  {field}: {row[field]}")
+    lines.append(f"  source: {quoted(row['source'])}")
+    return "\n".join(lines) + "\n"
+
+
+def gpu_yaml(row):
+    lines = ["# Written by configs/import_public_data.py; do not edit.", f"name: {row['gpu']}"]
+    lines.append(f"arch: {row['arch']}")
+    for field in ("bf16_dense_tflops", "fp16_dense_tflops", "fp8_dense_tflops",
+                  "fp4_dense_tflops"):
+        if row[field]:
+            lines.append(f"{field}: {row[field]}")
+    lines.append(f"memory: {row['mem_gb']} GB")
+    lines.append(f"memory_bandwidth: {row['mem_bw_gbs']} GB/s")
+    if row["nvlink_total_gbs"] not in ("", "0"):
+        lines.append(f"nvlink_bandwidth: {row['nvlink_total_gbs']} GB/s")
+    lines.append(f"pcie_bandwidth: {row['pcie_gbs_per_dir']} GB/s")
+    lines.append(f"tdp_w: {row['tdp_w']}")
+    for field, column in (("price_low", "price_low_usd_h"), ("price_high", "price_high_usd_h")):
+        if row[column]:
+            lines.append(f"{field}: {row[column]} USD/h")
+    for field, column in (("price_date", "price_date"), ("price_source", "price_source"),
+                          ("source", "spec_source"), ("notes", "notes")):
+        if row[column]:
+            lines.append(f"{field}: {quoted(row[column])}")
+    return "\n".join(lines) + "\n"
+
+
+def write_folder(folder, files):
+    """Writes `files` (name -> text) and removes other .yaml files that this script wrote earlier."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.yaml"):
+        written_by_us = old.read_text(encoding="utf-8").startswith("# Written by configs/import_")
+        if written_by_us and old.name not in files:
+            old.unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def read_rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main(arguments):
+    if len(arguments) not in (2, 3):
+        print(__doc__, file=sys.stderr)
+        return 2
+    data = pathlib.Path(arguments[1])
+    out = pathlib.Path(arguments[2]) if len(arguments) == 3 else pathlib.Path(__file__).parent
+    models = read_rows(data / "model_architectures.csv")
+    gpus = read_rows(data / "gpus.csv")
+    write_folder(out / "models", {f"{row['model'].lower()}.yaml": model_yaml(row) for row in models})
+    write_folder(out / "hardware", {f"{row['gpu']}.yaml": gpu_yaml(row) for row in gpus})
+    print(f"{len(models)} models, {len(gpus)} GPU types")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,123 @@
+#include "scheduler/decision_hash.hpp"
+
+#include <cstddef>
+
+namespace disagfusion::scheduler {
+namespace {
+
+__extension__ using Wide = unsigned __int128;
+
+// Odd numbers without pattern: digits of pi and e, as everybody's.
+constexpr std::uint64_t kPi = 0x243f6a8885a308d3U;
+constexpr std::uint64_t kPi2 = 0x13198a2e03707345U;
+constexpr std::uint64_t kPi3 = 0xa4093822299f31d1U;
+constexpr std::uint64_t kE = 0xb7e151628aed2a6bU;
+constexpr std::uint64_t kE2 = 0xbf7158809cf4f3c7U;
+
+std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
+}
+
+std::uint64_t pair(std::uint64_t high, std::uint64_t low) { return high << 32U | low; }
+std::uint64_t pair16(WeightsId weights, NodeId node) {
+  return std::uint64_t{weights.value} << 16U | node.value;
+}
+std::uint64_t word(RequestKey key) { return pair(key.slot, key.generation); }
+std::uint64_t word(HandleKey key) { return pair(key.slot, key.generation); }
+std::uint64_t word(InstanceKey key) { return pair(key.id.value, key.incarnation); }
+
+// Eight words about one action. The four products are independent of one another, so that the chain
+// from action to action is a single product long.
+struct Words {
+  std::uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0;
+  [[nodiscard]] std::uint64_t folded_into(std::uint64_t hash) const {
+    const std::uint64_t first = mix(a ^ kPi, b ^ kE) ^ mix(c ^ kPi2, d ^ kE2);
+    const std::uint64_t second = mix(e ^ kPi3, f ^ kPi) ^ mix(g ^ kE, h ^ kPi2);
+    return mix(hash ^ first, second ^ kE2);
+  }
+};
+
+std::uint64_t fold_members(const ActionBuffer& buffer, const Action& action, std::uint64_t hash) {
+  for (const BatchMember& member : buffer.members_of(action)) {
+    hash = mix(hash ^ mix(word(member.request) ^ kPi, word(member.output) ^ kE),
+               mix(word(member.state) ^ kPi2, member.inputs ^ kE2) ^ kPi3);
+    for (const BatchInput& input : buffer.inputs_of(member)) {
+      hash = mix(hash ^ word(input.handle), kE ^ static_cast<std::uint64_t>(input.transferred));
+    }
+  }
+  return hash;
+}
+
+// Which fields count, by kind: the comments in action.hpp. `a` holds the kind, `b` the command.
+Words words_of(const Action& x) {
+  const auto kind = static_cast<std::uint64_t>(x.kind);
+  const std::uint64_t small = kind | std::uint64_t{x.command.slot} << 32U;
+  switch (x.kind) {
+    case ActionKind::admit:
+      return {kind, word(x.request)};
+    case ActionKind::reject:
+      return {kind, word(x.request), static_cast<std::uint64_t>(x.why),
+              static_cast<std::uint64_t>(x.at.ns)};
+    case ActionKind::end_request:
+      return {kind, word(x.request),
+              pair(static_cast<std::uint64_t>(x.state), static_cast<std::uint64_t>(x.why)),
+              word(x.handle)};
+    case ActionKind::enqueue:
+      return {small,
+              x.command.id,
+              word(x.instance),
+              pair(x.first_step, x.last_step),
+              pair(x.place, x.output_transfers),
+              pair(x.members, pair16(x.weights, x.node))};
+    case ActionKind::extend:
+      return {small, x.command.id, x.target.id, pair(x.target.slot, x.members)};
+    case ActionKind::revoke:
+      return {small, x.command.id, x.target.id, x.target.slot, word(x.request)};
+    case ActionKind::preempt:
+      return {small, x.command.id, x.target.id, pair(x.target.slot, x.members)};
+    case ActionKind::transfer:
+      return {small,          x.command.id, word(x.instance), word(x.from),
+              word(x.handle), x.bytes,      x.target.id,      x.target.slot};
+    case ActionKind::cancel_transfer:
+      return {small, x.command.id, x.target.id, x.target.slot};
+    case ActionKind::release:
+      return {small, x.command.id, word(x.instance), word(x.handle)};
+    case ActionKind::provision:
+      return {small, x.command.id, word(x.instance), pair(x.pool.value, x.machine.value)};
+    case ActionKind::load:
+      return {small, x.command.id, word(x.instance), x.pool.value};
+    case ActionKind::unload:
+    case ActionKind::drain:
+    case ActionKind::stop:
+      return {small, x.command.id, word(x.instance)};
+    case ActionKind::output_sent:
+      return {kind, x.target.id, x.target.slot};
+    case ActionKind::undrain:
+      return {kind, word(x.instance)};
+    case ActionKind::arm_timer:
+      return {kind, static_cast<std::uint64_t>(x.at.ns)};
+    case ActionKind::cancel_timer:
+      return {kind};
+  }
+  return {};
+}
+
+}  // namespace
+
+std::uint64_t hash_of(const ActionBuffer& actions) {
+  std::uint64_t hash = kPi;
+  for (const Action& action : actions.actions) {
+    hash = words_of(action).folded_into(hash);
+    if (action.members != 0) hash = fold_members(actions, action, hash);
+  }
+  return hash;
+}
+
+std::uint64_t fold_decisions(std::uint64_t stream, TimePoint now, std::uint64_t event_number,
+                             std::uint64_t actions_hash) {
+  const std::uint64_t when = mix(static_cast<std::uint64_t>(now.ns) ^ kPi, event_number ^ kE);
+  return mix(stream ^ when ^ kPi2, actions_hash ^ kE2);
+}
+
+}  // namespace disagfusion::scheduler

@@ -1,0 +1,23 @@
+// One number for what the scheduler decided: equal for two runs if and only if (but for a chance of
+// 2^-64) every event gave the same actions at the same instant.
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.hpp"
+#include "scheduler/action.hpp"
+
+namespace disagfusion::scheduler {
+
+/// Hash of the actions of one event: of each the fields that its kind gives a meaning, its members
+/// and their inputs, in order. Works on values, so it is the same on every machine. Multiply and
+/// fold (128-bit product, both halves xored), the principle of wyhash; not for keys that an enemy
+/// chooses. No actions at all hash to a constant. The log keeps this number: it never changes its
+/// meaning within one log version.
+std::uint64_t hash_of(const ActionBuffer& actions);
+
+/// The hash of a decision stream after one more event. A stream starts at 0; events count 1, 2, ...
+std::uint64_t fold_decisions(std::uint64_t stream, TimePoint now, std::uint64_t event_number,
+                             std::uint64_t actions_hash);
+
+}  // namespace disagfusion::scheduler

@@ -1,0 +1,212 @@
+#include "scheduler/run_queue.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+
+namespace disagfusion::scheduler {
+
+// ---- OutputSlots -------------------------------------------------------------------------------
+
+void OutputSlots::host(std::span<const WeightsId> stages, std::uint32_t slots) {
+  slots_ = slots;
+  outputs_.clear();
+  stages_.clear();
+  for (const WeightsId stage : stages) stages_.push_back({stage, 0});
+}
+
+OutputSlots::Stage* OutputSlots::find(WeightsId stage) {
+  for (Stage& s : stages_) {
+    if (s.weights == stage) return &s;
+  }
+  return nullptr;
+}
+
+void OutputSlots::finish(CommandKey enqueue, WeightsId stage, std::uint32_t transfers) {
+  if (!counting() || transfers == 0) return;
+  Stage* s = find(stage);
+  DF_CHECK(s != nullptr, "stage {} is not hosted", stage.value);
+  ++s->outstanding;
+  outputs_.push_back({enqueue, stage, transfers});
+}
+
+bool OutputSlots::free(std::size_t position) {
+  Stage* s = find(outputs_[position].stage);
+  outputs_[position] = outputs_.back();
+  outputs_.pop_back();
+  const bool was_blocked = s->outstanding > slots_;
+  --s->outstanding;
+  return was_blocked && s->outstanding <= slots_;
+}
+
+bool OutputSlots::transfer_ended(CommandKey enqueue) {
+  if (!counting()) return false;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    Output& output = outputs_[i];
+    if (output.enqueue != enqueue) continue;
+    if (output.remaining == kTold || --output.remaining > 0) return false;
+    return free(i);
+  }
+  return false;
+}
+
+bool OutputSlots::output_sent(CommandKey enqueue) {
+  if (!counting()) return false;
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    if (outputs_[i].enqueue == enqueue) return free(i);
+  }
+  return false;
+}
+
+bool OutputSlots::blocked(WeightsId stage) const {
+  if (!counting()) return false;
+  for (const Stage& s : stages_) {
+    if (s.weights == stage) return s.outstanding > slots_;
+  }
+  return false;
+}
+
+// ---- RunQueue ----------------------------------------------------------------------------------
+
+void RunQueue::host(std::span<const WeightsId> stages, std::uint32_t output_slots) {
+  DF_CHECK(running_ == kNone, "a role is changed while compute runs");
+  hosted_.assign(stages.begin(), stages.end());
+  outputs_.host(stages, output_slots);
+  free_.insert(free_.end(), order_.begin(), order_.end());
+  order_.clear();
+  draining_ = false;
+}
+
+bool RunQueue::hosts(WeightsId stage) const {
+  return std::find(hosted_.begin(), hosted_.end(), stage) != hosted_.end();
+}
+
+std::uint32_t RunQueue::take() {
+  if (free_.empty()) {
+    pool_.emplace_back();
+    return static_cast<std::uint32_t>(pool_.size() - 1);
+  }
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  return index;
+}
+
+void RunQueue::append_members(Entry& entry, const Action& action, const ActionBuffer& buffer) {
+  for (const BatchMember& member : buffer.members_of(action)) {
+    entry.members.push_back(member);
+    for (const BatchInput& input : buffer.inputs_of(member)) {
+      if (input.transferred) entry.awaited.push_back({input.handle, member.request});
+    }
+  }
+}
+
+bool RunQueue::enqueue(const Action& action, const ActionBuffer& buffer) {
+  if (!hosts(action.weights)) return false;
+  const std::uint32_t index = take();
+  Entry& entry = pool_[index];
+  entry.command = action.command;
+  entry.weights = action.weights;
+  entry.node = action.node;
+  entry.first_step = action.first_step;
+  entry.last_step = action.last_step;
+  entry.output_transfers = action.output_transfers;
+  entry.members.clear();
+  entry.awaited.clear();
+  append_members(entry, action, buffer);
+  const std::size_t place = std::min<std::size_t>(action.place, order_.size());
+  order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(place), index);
+  return true;
+}
+
+bool RunQueue::extend(const Action& action, const ActionBuffer& buffer) {
+  const std::size_t place = place_of(action.target);
+  if (place == kNowhere) return false;
+  Entry& entry = pool_[order_[place]];
+  append_members(entry, action, buffer);
+  if (action.output_transfers == kTold) {
+    entry.output_transfers = kTold;
+  } else if (entry.output_transfers != kTold) {
+    entry.output_transfers += action.output_transfers;
+  }
+  return true;
+}
+
+RunQueue::Revoked RunQueue::revoke(CommandKey enqueue, RequestKey request) {
+  const std::size_t place = place_of(enqueue);
+  if (place == kNowhere) return Revoked::too_late;
+  if (request.valid()) {
+    Entry& entry = pool_[order_[place]];
+    const auto of_request = [&](const auto& part) { return part.request == request; };
+    if (std::erase_if(entry.members, of_request) == 0) return Revoked::too_late;
+    std::erase_if(entry.awaited, of_request);
+    if (!entry.members.empty()) return Revoked::member;
+  }
+  remove(place);
+  return Revoked::all;
+}
+
+void RunQueue::input_arrived(CommandKey enqueue, HandleKey handle) {
+  const std::size_t place = place_of(enqueue);
+  if (place == kNowhere) return;
+  auto& awaited = pool_[order_[place]].awaited;
+  for (Awaited& a : awaited) {
+    if (a.handle != handle) continue;
+    a = awaited.back();
+    awaited.pop_back();
+    return;
+  }
+}
+
+std::size_t RunQueue::place_of(CommandKey enqueue) const {
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    if (pool_[order_[i]].command == enqueue) return i;
+  }
+  return kNowhere;
+}
+
+const RunQueue::Entry* RunQueue::find(CommandKey enqueue) const {
+  const std::size_t place = place_of(enqueue);
+  return place == kNowhere ? nullptr : &pool_[order_[place]];
+}
+
+std::size_t RunQueue::startable() const {
+  if (running_ != kNone) return kNowhere;
+  for (std::size_t i = 0; i < order_.size(); ++i) {
+    const Entry& entry = pool_[order_[i]];
+    if (entry.awaited.empty() && !outputs_.blocked(entry.weights)) return i;
+  }
+  return kNowhere;
+}
+
+const RunQueue::Entry* RunQueue::next_to_start() const {
+  const std::size_t place = startable();
+  return place == kNowhere ? nullptr : &pool_[order_[place]];
+}
+
+const RunQueue::Entry& RunQueue::start() {
+  const std::size_t place = startable();
+  DF_CHECK(place != kNowhere, "nothing may start");
+  running_ = order_[place];
+  order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(place));
+  return pool_[running_];
+}
+
+void RunQueue::finish() {
+  DF_CHECK(running_ != kNone, "nothing computes");
+  const Entry& entry = pool_[running_];
+  outputs_.finish(entry.command, entry.weights, entry.output_transfers);
+  abandon();
+}
+
+void RunQueue::abandon() {
+  DF_CHECK(running_ != kNone, "nothing computes");
+  free_.push_back(running_);
+  running_ = kNone;
+}
+
+void RunQueue::remove(std::size_t place) {
+  free_.push_back(order_[place]);
+  order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(place));
+}
+
+}  // namespace disagfusion::scheduler

@@ -1,0 +1,463 @@
+// Commands on run queues and what becomes of them: started, finished, preempted, revoked, refused.
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "scheduler/state/state.hpp"
+
+namespace disagfusion::scheduler {
+
+using Phase = StageRecord::Phase;
+
+namespace {
+
+void erase_value(std::vector<std::uint32_t>& values, std::uint32_t value) {
+  const auto found = std::find(values.begin(), values.end(), value);
+  if (found != values.end()) values.erase(found);
+}
+
+}  // namespace
+
+const MemberOutcome* Scheduler::State::outcome_of(const Event& event, RequestKey request) {
+  for (const MemberOutcome& outcome : event.members) {
+    if (outcome.request == request) return &outcome;
+  }
+  return nullptr;
+}
+
+// ---- starts ------------------------------------------------------------------------------------
+
+void Scheduler::State::leave_queue(Instance& in, std::uint32_t slot) {
+  const Batch& batch = batches[slot];
+  const auto found = std::find(in.queue.begin(), in.queue.end(), slot);
+  DF_CHECK(found != in.queue.end());
+  in.queue.erase(found);
+  in.queued_work -= batch.expected;
+  --in.hosted[batch.hosted].used_slots;
+  erase_value(by_weights[in.hosted[batch.hosted].weights.index()].open_batches, slot);
+}
+
+/// An enqueue began to compute: its input credit returns.
+void Scheduler::State::start(CommandKey key) {
+  const CommandRecord* command = find(key, ActionKind::enqueue);
+  if (command == nullptr) return;
+  const std::uint32_t slot = command->batch;
+  Batch& batch = batches[slot];
+  if (batch.phase != Batch::Phase::queued) return;
+  Instance& in = instances[batch.instance.index()];
+  leave_queue(in, slot);
+  batch.phase = Batch::Phase::running;
+  batch.revoking = false;
+  batch.started = now;
+  in.running = slot;
+  in.running_until = now + batch.expected;
+  for (const BatchMemberRecord& member : batch.members) {
+    if (!member.dead) stages[requests[member.request.slot].first_stage + position_of(batch.node)].phase =
+        Phase::running;
+  }
+  freed(in.key.id);
+  if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
+}
+
+void Scheduler::State::batch_started(const Event& event) {
+  Instance* in = present(event);
+  if (in == nullptr) return;
+  const CommandRecord* command = find(event.command, ActionKind::enqueue);
+  if (command == nullptr || batches[command->batch].phase != Batch::Phase::queued) {
+    stale();
+    return;
+  }
+  start(event.command);
+}
+
+// ---- ends --------------------------------------------------------------------------------------
+
+void Scheduler::State::settle_edits(Batch& batch) {
+  for (const std::uint32_t slot : batch.edits) commands.release(slot);
+  batch.edits.clear();
+}
+
+void Scheduler::State::drop_batch(std::uint32_t slot) {
+  Batch& batch = batches[slot];
+  settle_edits(batch);
+  batch.command = {};
+  batches.release(slot);
+}
+
+void Scheduler::State::batch_finished(const Event& event) {
+  Instance* in = present(event);
+  if (in == nullptr) return;
+  CommandRecord* command = find(event.command, ActionKind::enqueue);
+  if (command == nullptr) {
+    stale();
+    return;
+  }
+  const std::uint32_t slot = command->batch;
+  if (batches[slot].phase == Batch::Phase::queued) start(event.command);  // its start was never told
+  settle(*command);
+  Batch& batch = batches[slot];
+  in->running = kNoSlot;
+  in->running_until = now;
+  freed(in->key.id);
+  costs.observe(batch.node, batch.shape, costs.class_of(in->role),
+                static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
+                batch.last_step, event.compute);
+  if (event.started.valid()) start(event.started);
+
+  const bool limited = setup.roles[in->role.index()].output_slots != kUnlimited;
+  affected.clear();
+  batch.unsent = 0;
+  for (std::size_t i = 0; i < batches[slot].members.size(); ++i) {
+    BatchMemberRecord member = batches[slot].members[i];
+    finish_member(batches[slot], slot, member, outcome_of(event, member.request), limited);
+  }
+  Batch& ended = batches[slot];
+  settle_edits(ended);
+  if (limited && ended.unsent > 0) {
+    ended.phase = Batch::Phase::sending;
+    ++in->hosted[ended.hosted].outputs;
+  } else if (limited) {
+    ended.phase = Batch::Phase::sending;
+    ++in->hosted[ended.hosted].outputs;
+    sending_done(slot);
+  } else {
+    drop_batch(slot);
+  }
+  const std::vector<std::uint32_t> failed(affected);
+  for (const std::uint32_t request : failed) {
+    if (requests[request].number != 0 && charge_retry(request)) restore(request);
+  }
+}
+
+void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
+                                     const MemberOutcome* outcome, bool limited) {
+  if (find(member.state) != nullptr) free_handle(member.state);  // the preempt came too late
+  HandleRecord* handle = find(member.output);
+  const bool good = outcome != nullptr && outcome->kind == MemberOutcome::Kind::output;
+  if (handle != nullptr && good) {
+    handle->phase = HandleRecord::Phase::held;
+    handle->bytes = outcome->bytes;
+  } else if (handle != nullptr) {
+    free_handle(member.output);
+    handle = nullptr;
+  }
+  if (member.dead || !alive(member.request)) {
+    if (handle != nullptr) release_when_free(member.output);
+    return;
+  }
+  const std::uint32_t request = member.request.slot;
+  const std::uint16_t position = position_of(batch.node);
+  StageRecord& record = stage(request, position);
+  if (!good) {
+    record.phase = Phase::waiting;
+    record.output = {};
+    record.batch = kNoSlot;
+    record.open_inputs = 0;
+    affected.push_back(request);
+    return;
+  }
+  if (handle != nullptr && limited) handle->batch = slot;
+  if (setup.has_output[batch.node.index()] != 0 && !requests[request].first_output.valid()) {
+    requests[request].first_output = member.output;
+  }
+  complete_stage(request, position);
+  handle = find(member.output);
+  if (limited && handle != nullptr && handle->unsent > 0 && handle->batch == slot) {
+    ++batches[slot].unsent;
+  } else if (handle != nullptr && handle->batch == slot) {
+    handle->batch = kNoSlot;
+  }
+}
+
+void Scheduler::State::batch_preempted(const Event& event) {
+  Instance* in = present(event);
+  if (in == nullptr) return;
+  CommandRecord* command = find(event.command, ActionKind::enqueue);
+  if (command == nullptr) {
+    stale();
+    return;
+  }
+  ++counters.preemptions;
+  const std::uint32_t slot = command->batch;
+  if (batches[slot].phase == Batch::Phase::queued) start(event.command);
+  settle(*command);
+  in->running = kNoSlot;
+  in->running_until = now;
+  freed(in->key.id);
+  if (event.started.valid()) start(event.started);
+  Batch& batch = batches[slot];
+  for (const BatchMemberRecord& member : batch.members) {
+    if (member.output.valid() && find(member.output) != nullptr) free_handle(member.output);
+    const MemberOutcome* outcome = outcome_of(event, member.request);
+    const bool kept = outcome != nullptr && outcome->kind == MemberOutcome::Kind::state;
+    if (HandleRecord* state = find(member.state)) {
+      if (kept) {
+        state->phase = HandleRecord::Phase::held;
+        state->bytes = outcome->bytes;
+      } else {
+        free_handle(member.state);
+      }
+    }
+    const bool wanted = !member.dead && alive(member.request);
+    if (!wanted) {
+      if (kept) release_when_free(member.state);
+      continue;
+    }
+    StageRecord& record = stage(member.request.slot, position_of(batch.node));
+    record.phase = Phase::waiting;
+    record.batch = kNoSlot;
+    record.output = {};
+    if (kept) {
+      if (record.resume.valid()) release_when_free(record.resume);
+      record.resume = member.state;
+      record.next_step = event.steps_done;
+    }
+    make_ready(member.request.slot, position_of(batch.node));
+  }
+  drop_batch(slot);
+}
+
+void Scheduler::State::batch_revoked(const Event& event) {
+  Instance* in = present(event);
+  if (in == nullptr) return;
+  if (CommandRecord* partial = find(event.command, ActionKind::revoke)) {
+    Batch& batch = batches[partial->batch];
+    erase_value(batch.edits, partial->key.slot);
+    const RequestKey gone = partial->request;
+    settle(*partial);
+    const auto member =
+        std::find_if(batch.members.begin(), batch.members.end(),
+                     [&](const BatchMemberRecord& m) { return m.request == gone && m.dead; });
+    if (member != batch.members.end()) {
+      if (find(member->output) != nullptr) free_handle(member->output);
+      batch.members.erase(member);
+    }
+    return;
+  }
+  CommandRecord* command = find(event.command, ActionKind::enqueue);
+  if (command == nullptr || batches[command->batch].phase != Batch::Phase::queued) {
+    stale();
+    return;
+  }
+  const std::uint32_t slot = command->batch;
+  settle(*command);
+  leave_queue(*in, slot);
+  freed(in->key.id);
+  Batch& batch = batches[slot];
+  for (const BatchMemberRecord& member : batch.members) {
+    if (find(member.output) != nullptr) free_handle(member.output);
+    if (member.dead || !alive(member.request)) continue;
+    StageRecord& record = stage(member.request.slot, position_of(batch.node));
+    record.phase = Phase::waiting;
+    record.batch = kNoSlot;
+    record.output = {};
+    record.open_inputs = 0;
+    record.keep_ready = true;
+    // Its inputs are still with their holders; one that was lost meanwhile is made again.
+    restore(member.request.slot);
+  }
+  drop_batch(slot);
+}
+
+/// Everything of this batch that is wanted must run again; the batch itself is over.
+void Scheduler::State::fail_members(std::uint32_t slot, std::vector<std::uint32_t>& hit) {
+  Batch& batch = batches[slot];
+  for (const BatchMemberRecord& member : batch.members) {
+    if (find(member.output) != nullptr) free_handle(member.output);
+    if (find(member.state) != nullptr) free_handle(member.state);
+    if (member.dead || !alive(member.request)) continue;
+    StageRecord& record = stage(member.request.slot, position_of(batch.node));
+    record.phase = Phase::waiting;
+    record.batch = kNoSlot;
+    record.output = {};
+    record.open_inputs = 0;
+    if (std::find(hit.begin(), hit.end(), member.request.slot) == hit.end()) {
+      hit.push_back(member.request.slot);
+    }
+  }
+}
+
+void Scheduler::State::batch_refused(const Event& event) {
+  Instance* in = present(event);
+  if (in == nullptr) return;
+  CommandRecord* command = find(event.command, ActionKind::enqueue);
+  if (command == nullptr) {
+    stale();
+    return;
+  }
+  const std::uint32_t slot = command->batch;
+  settle(*command);
+  if (batches[slot].phase == Batch::Phase::queued) {
+    leave_queue(*in, slot);
+  } else {
+    in->running = kNoSlot;
+    in->running_until = now;
+  }
+  freed(in->key.id);
+  if (event.started.valid()) start(event.started);
+  affected.clear();
+  fail_members(slot, affected);
+  drop_batch(slot);
+  const std::vector<std::uint32_t> failed(affected);
+  for (const std::uint32_t request : failed) {
+    if (requests[request].number != 0 && charge_retry(request)) restore(request);
+  }
+}
+
+// ---- edits -------------------------------------------------------------------------------------
+
+void Scheduler::State::kill_member(std::uint32_t slot, RequestKey request) {
+  Batch& batch = batches[slot];
+  const auto member =
+      std::find_if(batch.members.begin(), batch.members.end(),
+                   [&](const BatchMemberRecord& m) { return m.request == request && !m.dead; });
+  DF_CHECK(member != batch.members.end());
+  member->dead = true;
+  --batch.live;
+  StageRecord& record = stage(request.slot, position_of(batch.node));
+  record.output = {};
+  record.batch = kNoSlot;
+  if (batch.phase == Batch::Phase::running) {
+    if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
+    return;
+  }
+  for (const std::uint32_t transfer_slot : batch.transfers) {
+    CommandRecord& moving = commands[transfer_slot];
+    if (moving.request != request || moving.cancelled_by != kNoSlot) continue;
+    const CommandKey target = moving.key;
+    const InstanceKey receiver = moving.addressee;
+    CommandRecord& command = new_command(ActionKind::cancel_transfer, receiver);
+    command.target = target;
+    commands[transfer_slot].cancelled_by = command.key.slot;
+    Action& action = emit(ActionKind::cancel_transfer);
+    action.instance = receiver;
+    action.command = command.key;
+    action.target = target;
+  }
+  if (batch.revoking) return;
+  if (batch.live == 0) {
+    revoke(slot);
+    return;
+  }
+  const Instance& in = instances[batch.instance.index()];
+  CommandRecord& command = new_command(ActionKind::revoke, in.key);
+  command.batch = slot;
+  command.target = batch.command;
+  command.request = request;
+  batch.edits.push_back(command.key.slot);
+  Action& action = emit(ActionKind::revoke);
+  action.instance = in.key;
+  action.command = command.key;
+  action.target = batch.command;
+  action.request = request;
+}
+
+void Scheduler::State::revoke(std::uint32_t slot) {
+  Batch& batch = batches[slot];
+  if (batch.revoking) return;
+  batch.revoking = true;
+  const Instance& in = instances[batch.instance.index()];
+  CommandRecord& command = new_command(ActionKind::revoke, in.key);
+  command.batch = slot;
+  command.target = batch.command;
+  batch.edits.push_back(command.key.slot);
+  Action& action = emit(ActionKind::revoke);
+  action.instance = in.key;
+  action.command = command.key;
+  action.target = batch.command;
+}
+
+void Scheduler::State::preempt(std::uint32_t slot) {
+  Batch& batch = batches[slot];
+  if (batch.preempting) return;
+  batch.preempting = true;
+  const Instance& in = instances[batch.instance.index()];
+  CommandRecord& command = new_command(ActionKind::preempt, in.key);
+  command.batch = slot;
+  command.target = batch.command;
+  const CommandKey key = command.key;
+  batch.edits.push_back(key.slot);
+  Action action;
+  action.kind = ActionKind::preempt;
+  action.instance = in.key;
+  action.command = key;
+  action.target = batch.command;
+  action.first_member = static_cast<std::uint32_t>(out->members.size());
+  action.members = static_cast<std::uint32_t>(batch.members.size());
+  for (BatchMemberRecord& record : batch.members) {
+    BatchMember member;
+    member.request = record.request;
+    if (!record.dead) {
+      record.state = new_handle(HandleRecord::Kind::state, in.key, record.request, batch.node);
+      find(record.state)->consumers = 1;
+      member.state = record.state;
+    }
+    out->members.push_back(member);
+  }
+  out->actions.push_back(action);
+}
+
+void Scheduler::State::edit_too_late(const Event& event) {
+  Instance* in = present(event);
+  if (in == nullptr) return;
+  if (CommandRecord* cancel = find(event.command, ActionKind::cancel_transfer)) {
+    if (CommandRecord* moving = find(cancel->target, ActionKind::transfer)) {
+      moving->cancelled_by = kNoSlot;
+    }
+    settle(*cancel);
+    return;
+  }
+  CommandRecord* edit = find(event.command, ActionKind::extend);
+  if (edit == nullptr) edit = find(event.command, ActionKind::revoke);
+  if (edit == nullptr) edit = find(event.command, ActionKind::preempt);
+  if (edit == nullptr) {
+    stale();
+    return;
+  }
+  const std::uint32_t slot = edit->batch;
+  const CommandRecord ended = *edit;
+  Batch& batch = batches[slot];
+  erase_value(batch.edits, ended.key.slot);
+  settle(*edit);
+  if (ended.kind == ActionKind::revoke) batch.revoking = batch.revoking && ended.request.valid();
+  if (ended.kind == ActionKind::preempt) {
+    batch.preempting = false;
+    for (BatchMemberRecord& member : batch.members) {
+      if (find(member.state) != nullptr) free_handle(member.state);
+      member.state = {};
+    }
+  }
+  if (ended.kind != ActionKind::extend) return;
+  // The batch started without the newcomer: it waits again, and its inputs are sent again.
+  const auto member =
+      std::find_if(batch.members.begin(), batch.members.end(),
+                   [&](const BatchMemberRecord& m) { return m.extend == ended.key.slot; });
+  if (member == batch.members.end()) return;
+  if (find(member->output) != nullptr) free_handle(member->output);
+  const BatchMemberRecord gone = *member;
+  batch.members.erase(member);
+  if (gone.dead || !alive(gone.request)) return;
+  --batch.live;
+  StageRecord& record = stage(gone.request.slot, position_of(batch.node));
+  record.phase = Phase::waiting;
+  record.batch = kNoSlot;
+  record.output = {};
+  record.open_inputs = 0;
+  restore(gone.request.slot);
+}
+
+void Scheduler::State::batch_extended(const Event& event) {
+  if (present(event) == nullptr) return;
+  CommandRecord* command = find(event.command, ActionKind::extend);
+  if (command == nullptr) {
+    stale();
+    return;
+  }
+  Batch& batch = batches[command->batch];
+  erase_value(batch.edits, command->key.slot);
+  for (BatchMemberRecord& member : batch.members) {
+    if (member.extend == command->key.slot) member.extend = kNoSlot;
+  }
+  settle(*command);
+}
+
+}  // namespace disagfusion::scheduler

@@ -1,0 +1,247 @@
+// Handles, transfers and output slots: what is held where, who still reads it, when it may go.
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "scheduler/state/state.hpp"
+
+namespace disagfusion::scheduler {
+
+using Phase = StageRecord::Phase;
+
+HandleKey Scheduler::State::new_handle(HandleRecord::Kind kind, InstanceKey holder,
+                                       RequestKey request, NodeId node) {
+  const std::uint32_t slot = handles.allocate();
+  HandleRecord& handle = handles[slot];
+  handle = HandleRecord{};
+  if (++handle_generation == 0) handle_generation = 1;
+  handle.generation = handle_generation;
+  handle.kind = kind;
+  handle.holder = holder;
+  handle.request = request;
+  handle.node = node;
+  handle.consumers = 1;
+  ++instances[holder.id.index()].handles;
+  return {slot, handle.generation};
+}
+
+HandleRecord* Scheduler::State::find(HandleKey key) {
+  if (!key.valid() || !handles.live(key.slot)) return nullptr;
+  HandleRecord& handle = handles[key.slot];
+  return handle.generation == key.generation ? &handle : nullptr;
+}
+
+/// The handle is no more: released, lost, or never made.
+void Scheduler::State::free_handle(HandleKey key) {
+  HandleRecord* handle = find(key);
+  DF_CHECK(handle != nullptr);
+  Instance& holder = instances[handle->holder.id.index()];
+  if (holder.key == handle->holder || handle->holder.id == kController) --holder.handles;
+  handle->generation = 0;
+  handles.release(key.slot);
+  if (holder.key.id != kController) stop_if_free(holder);
+}
+
+void Scheduler::State::consume(HandleKey key) {
+  HandleRecord* handle = find(key);
+  if (handle == nullptr) return;
+  if (handle->consumers > 0) --handle->consumers;
+  if (handle->consumers == 0) release_when_free(key);
+}
+
+void Scheduler::State::release_when_free(HandleKey key) {
+  HandleRecord* handle = find(key);
+  if (handle == nullptr || handle->phase == HandleRecord::Phase::releasing) return;
+  if (handle->phase == HandleRecord::Phase::expected) return;  // its batch decides
+  while (handle->unsent > 0) note_sent(key);
+  handle = find(key);
+  if (handle->open_transfers > 0) {
+    handle->doomed = true;
+    return;
+  }
+  handle->phase = HandleRecord::Phase::releasing;
+  CommandRecord& command = new_command(ActionKind::release, handle->holder);
+  command.handle = key;
+  Action& action = emit(ActionKind::release);
+  action.instance = handle->holder;
+  action.command = command.key;
+  action.handle = key;
+}
+
+void Scheduler::State::handle_released(const Event& event) {
+  CommandRecord* command = find(event.command, ActionKind::release);
+  if (command == nullptr) {
+    stale();
+    return;
+  }
+  const HandleKey key = command->handle;
+  settle(*command);
+  if (find(key) != nullptr) free_handle(key);
+}
+
+// ---- transfers ---------------------------------------------------------------------------------
+
+void Scheduler::State::transfer(HandleKey key, InstanceKey to, std::uint32_t batch_slot,
+                                RequestKey request) {
+  HandleRecord* handle = find(key);
+  DF_CHECK(handle != nullptr);
+  ++handle->open_transfers;
+  CommandRecord& command = new_command(ActionKind::transfer, to);
+  command.handle = key;
+  command.request = request;
+  command.batch = batch_slot;
+  command.cancelled_by = kNoSlot;
+  Action& action = emit(ActionKind::transfer);
+  action.command = command.key;
+  action.instance = to;
+  action.from = handle->holder;
+  action.handle = key;
+  action.request = request;
+  action.bytes = handle->bytes;
+  if (batch_slot == kNoSlot) return;
+  Batch& batch = batches[batch_slot];
+  command.target = batch.command;
+  action.target = batch.command;
+  action.node = batch.node;
+  batch.transfers.push_back(command.key.slot);
+}
+
+void Scheduler::State::transfer_ended(const Event& event) {
+  CommandRecord* found = find(event.command, ActionKind::transfer);
+  if (found == nullptr) {
+    stale();
+    return;
+  }
+  const CommandRecord command = *found;
+  if (command.cancelled_by != kNoSlot) commands.release(command.cancelled_by);
+  settle(*found);
+  const bool finished = event.kind == EventKind::transfer_finished;
+  const bool for_batch = command.batch != kNoSlot;
+  Batch* batch = nullptr;
+  if (for_batch && batches.live(command.batch) &&
+      batches[command.batch].command == command.target) {
+    batch = &batches[command.batch];
+    auto& open = batch->transfers;
+    open.erase(std::remove(open.begin(), open.end(), command.key.slot), open.end());
+  }
+  if (HandleRecord* handle = find(command.handle)) {
+    --handle->open_transfers;
+    if (handle->doomed && handle->open_transfers == 0) release_when_free(command.handle);
+  }
+  const bool wanted = alive(command.request);
+  if (finished && batch != nullptr && wanted) {
+    note_landed(*batch, command.batch, command);
+  } else if (finished && !for_batch && wanted) {
+    note_sent(command.handle);
+    consume(command.handle);
+    --requests[command.request.slot].egress_left;
+    complete_if_all_done(command.request.slot);
+  }
+  if (event.started.valid()) start(event.started);
+  if (finished || !wanted || event.kind == EventKind::transfer_cancelled) return;
+  // Failed: what the batch waited for comes another way, or the stage runs again.
+  const std::uint32_t request = command.request.slot;
+  if (batch != nullptr) {
+    const std::uint16_t position = position_of(batch->node);
+    if (stage(request, position).batch != command.batch) return;
+    withdraw(request, position);
+    stage(request, position).phase = Phase::waiting;
+  }
+  if (event.reason == Reason::sender_lost) {
+    if (HandleRecord* handle = find(command.handle)) {
+      StageRecord& owner = stage(request, position_of(handle->node));
+      if (owner.output == command.handle) owner.output = {};
+      if (owner.resume == command.handle) {
+        owner.resume = {};
+        owner.next_step = 0;
+      }
+      if (handle->open_transfers == 0) free_handle(command.handle);
+    }
+  } else if (!for_batch && find(command.handle) != nullptr) {
+    if (charge_retry(request)) {
+      transfer(command.handle, {kController, 0}, kNoSlot, command.request);
+    }
+    return;
+  }
+  if (charge_retry(request)) restore(request);
+}
+
+void Scheduler::State::note_landed(Batch& batch, std::uint32_t batch_slot,
+                                   const CommandRecord& command) {
+  const std::uint32_t request = command.request.slot;
+  StageRecord& record = stage(request, position_of(batch.node));
+  if (record.batch != batch_slot) return;
+  DF_CHECK(record.open_inputs > 0);
+  --record.open_inputs;
+  if (setup.graph.nodes[batch.node.index()].after.empty()) return;
+  const HandleKey last = stage(request, record.last_predecessor).output;
+  if (setup.sync_handoff ? record.open_inputs == 0 : command.handle == last) {
+    const HandleRecord* handle = find(last);
+    if (handle != nullptr && handle->batch != kNoSlot && command.handle == last) {
+      ++batches[handle->batch].ended_transfers;
+    }
+    note_sent(last);
+  }
+}
+
+/// A consumer's receiver is chosen: where no transfer brings the output, its slot is free by this.
+void Scheduler::State::note_bound(std::uint32_t request, NodeId consumer) {
+  const StageRecord& record = stage(request, position_of(consumer));
+  if (setup.graph.nodes[consumer.index()].after.empty()) return;
+  const HandleKey last = stage(request, record.last_predecessor).output;
+  const HandleRecord* handle = find(last);
+  if (handle == nullptr || handle->unsent == 0) return;
+  const Instance& in = instances[batches[record.batch].instance.index()];
+  const bool travels = setup.transfers && handle->holder != in.key;
+  if (setup.sync_handoff ? record.open_inputs == 0 : !travels) note_sent(last);
+}
+
+void Scheduler::State::note_sent(HandleKey key) {
+  HandleRecord* handle = find(key);
+  if (handle == nullptr || handle->unsent == 0) return;
+  if (--handle->unsent > 0 || handle->batch == kNoSlot) return;
+  const std::uint32_t batch = handle->batch;
+  handle->batch = kNoSlot;
+  if (batches[batch].phase != Batch::Phase::sending) {
+    // Still counting the members of the ended batch: finish_member sees that nothing is unsent.
+    return;
+  }
+  if (--batches[batch].unsent == 0) sending_done(batch);
+}
+
+/// Every output of an ended batch is sent or parked: its slot is free.
+void Scheduler::State::sending_done(std::uint32_t slot) {
+  Batch& batch = batches[slot];
+  Instance& in = instances[batch.instance.index()];
+  const CommandKey key = batch.command;
+  const bool tell = batch.told || batch.ended_transfers < batch.counted_transfers;
+  --in.hosted[batch.hosted].outputs;
+  if (tell) {
+    Action& action = emit(ActionKind::output_sent);
+    action.instance = in.key;
+    action.target = key;
+    action.weights = in.hosted[batch.hosted].weights;
+  }
+  freed(in.key.id);
+  drop_batch(slot);
+}
+
+void Scheduler::State::handle_lost(const Event& event) {
+  const HandleRecord* handle = find(event.handle);
+  if (handle == nullptr || handle->holder != event.instance) {
+    stale();
+    return;
+  }
+  const RequestKey key = handle->request;
+  const NodeId node = handle->node;
+  free_handle(event.handle);
+  if (!alive(key)) return;
+  StageRecord& owner = stage(key.slot, position_of(node));
+  if (owner.output == event.handle) owner.output = {};
+  if (owner.resume == event.handle) {
+    owner.resume = {};
+    owner.next_step = 0;
+  }
+  if (charge_retry(key.slot)) restore(key.slot);
+}
+
+}  // namespace disagfusion::scheduler

@@ -1,0 +1,288 @@
+// The life of a request: arrival, admission, stages in dependence order, retries, its one end.
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "scheduler/state/state.hpp"
+
+namespace disagfusion::scheduler {
+
+using Phase = StageRecord::Phase;
+
+std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
+  const std::uint16_t count = stage_count(model);
+  if (free_stage_blocks.size() <= count) free_stage_blocks.resize(count + std::size_t{1});
+  std::vector<std::uint32_t>& blocks = free_stage_blocks[count];
+  std::uint32_t first = 0;
+  if (blocks.empty()) {
+    first = static_cast<std::uint32_t>(stages.size());
+    stages.resize(stages.size() + count);
+  } else {
+    first = blocks.back();
+    blocks.pop_back();
+  }
+  for (std::uint16_t i = 0; i < count; ++i) stages[first + i] = StageRecord{};
+  return first;
+}
+
+void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
+  free_stage_blocks[stage_count(model)].push_back(first);
+}
+
+void Scheduler::State::arrive(const Event& event) {
+  DF_CHECK(event.body != nullptr && event.request.valid());
+  const RequestBody& body = *event.body;
+  DF_CHECK_LT(body.model.index(), setup.graph.model_names.size());
+  const std::uint32_t slot = event.request.slot;
+  if (slot >= requests.size()) requests.resize(slot + std::size_t{1});
+  DF_CHECK(requests[slot].number == 0, "request slot {} is still in use", slot);
+
+  AdmissionQuestion question;
+  question.now = now;
+  question.unfinished = unfinished;
+  question.waiting = waiting_to_start;
+  const Admission admission = policies.admission->decide(question);
+  if (!admission.admit) {
+    reject(event.request, admission);
+    return;
+  }
+  RequestRecord& request = requests[slot];
+  request = RequestRecord{};
+  request.number = event.number;
+  request.arrival = now;
+  request.model = body.model;
+  request.priority = body.priority;
+  request.shape = costs.intern(body.shape);
+  if (body.deadline) request.deadline = now + *body.deadline;
+  std::optional<Duration> timeout = body.timeout;
+  if (setup.request_timeout && (!timeout || *setup.request_timeout < *timeout)) {
+    timeout = setup.request_timeout;
+  }
+  if (timeout) timers.set(request_timer(slot), now + *timeout);
+  admit(slot);
+  const auto input_bytes = body.input_bytes > 0
+                               ? body.input_bytes
+                               : static_cast<std::uint64_t>(setup.input_bytes[body.model.index()]);
+  if (setup.transfers && input_bytes > 0) {
+    std::uint16_t sources = 0;
+    for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
+      if (setup.graph.nodes[node_of(slot, i).index()].after.empty()) ++sources;
+    }
+    request.input = new_handle(HandleRecord::Kind::input, {kController, 0}, event.request,
+                               node_of(slot, 0));
+    HandleRecord& handle = *find(request.input);
+    handle.phase = HandleRecord::Phase::held;
+    handle.bytes = input_bytes;
+    handle.consumers = sources;
+  }
+  for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
+    if (stage(slot, i).missing == 0) make_ready(slot, i);
+  }
+}
+
+void Scheduler::State::reject(RequestKey key, const Admission& admission) {
+  Action& action = emit(ActionKind::reject);
+  action.request = key;
+  action.state = EndState::rejected;
+  action.why = admission.why;
+  action.at = TimePoint{admission.retry_after.ns};
+}
+
+void Scheduler::State::admit(std::uint32_t slot) {
+  RequestRecord& request = requests[slot];
+  emit(ActionKind::admit).request = request.key(slot);
+  ++unfinished;
+  ++waiting_to_start;
+  request.first_stage = allocate_stages(request.model);
+  request.stages_left = stage_count(request.model);
+  const std::size_t works = costs.shapes() * setup.graph.nodes.size();
+  if (unfinished_work.size() < works) {
+    unfinished_work.resize(works);
+    arrived_work.resize(works);
+  }
+  for (std::uint16_t i = 0; i < request.stages_left; ++i) {
+    const NodeId node = node_of(slot, i);
+    stage(slot, i).missing =
+        static_cast<std::uint8_t>(setup.graph.nodes[node.index()].after.size());
+    ++unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+    ++arrived_work[request.shape * setup.graph.nodes.size() + node.index()];
+    if (setup.has_output[node.index()] != 0) ++request.egress_left;
+  }
+}
+
+void Scheduler::State::make_ready(std::uint32_t slot, std::uint16_t position) {
+  StageRecord& record = stage(slot, position);
+  DF_CHECK(record.phase == Phase::waiting);
+  if (!record.keep_ready && !record.resume.valid()) record.ready = now;
+  record.keep_ready = false;
+  record.phase = Phase::queued;
+  record.bound = kController;
+  record.queue_key = policies.queue->key(requests[slot], record);
+  ready.push_back({slot, node_of(slot, position)});
+}
+
+void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position) {
+  RequestRecord& request = requests[slot];
+  StageRecord& record = stage(slot, position);
+  const NodeId node = node_of(slot, position);
+  record.phase = Phase::done;
+  record.batch = kNoSlot;
+  record.next_step = 0;
+  --request.stages_left;
+  --unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+  const StageNode& info = setup.graph.nodes[node.index()];
+  if (record.resume.valid()) consume(record.resume);
+  record.resume = {};
+  for (const NodeId before : info.after) consume(stage(slot, position_of(before)).output);
+  if (info.after.empty()) consume(request.input);
+  for (const NodeId next : info.before) {
+    StageRecord& successor = stage(slot, position_of(next));
+    if (successor.phase != Phase::waiting || successor.missing == 0) continue;  // a rerun for another
+    successor.last_predecessor = static_cast<std::uint8_t>(position);
+    if (--successor.missing == 0) {
+      if (HandleRecord* handle = find(record.output)) ++handle->unsent;
+      make_ready(slot, position_of(next));
+    }
+  }
+  if (info.before.empty() && setup.has_output[node.index()] != 0) {
+    if (HandleRecord* handle = find(record.output)) ++handle->unsent;
+    transfer(record.output, {kController, 0}, kNoSlot, request.key(slot));
+  }
+  complete_if_all_done(slot);
+}
+
+void Scheduler::State::complete_if_all_done(std::uint32_t slot) {
+  if (requests[slot].stages_left == 0 && requests[slot].egress_left == 0) {
+    end(slot, EndState::completed, Why::none);
+  }
+}
+
+void Scheduler::State::cancel(RequestKey key, EndState state, Why why) {
+  if (!alive(key)) {
+    stale();
+    return;
+  }
+  end(key.slot, state, why);
+}
+
+void Scheduler::State::withdraw(std::uint32_t slot, std::uint16_t position) {
+  StageRecord& record = stage(slot, position);
+  const NodeId node = node_of(slot, position);
+  const RequestKey key = requests[slot].key(slot);
+  switch (record.phase) {
+    case Phase::queued: {
+      const auto fresh = std::find_if(ready.begin(), ready.end(), [&](const Ready& r) {
+        return r.request == slot && r.node == node;
+      });
+      if (fresh != ready.end()) {
+        ready.erase(fresh);
+        break;
+      }
+      const QueueEntry entry{record.queue_key, requests[slot].number, slot, node};
+      const WeightsId weights = setup.graph.nodes[node.index()].weights;
+      if (record.bound != kController) {
+        Instance& in = instances[record.bound.index()];
+        const int hosted = hosted_position(in, weights);
+        DF_CHECK(hosted >= 0 && in.bound[static_cast<std::size_t>(hosted)].erase(entry));
+        in.bound_work -= costs.whole(node, requests[slot].shape, costs.class_of(in.role));
+        touch(in.key.id);
+      } else {
+        DF_CHECK(by_weights[weights.index()].queue.erase(entry), "request {} is not in its queue",
+                 requests[slot].number);
+      }
+      break;
+    }
+    case Phase::assigned:
+    case Phase::running:
+      kill_member(record.batch, key);
+      break;
+    case Phase::waiting:
+    case Phase::done:
+      break;
+  }
+  record.batch = kNoSlot;
+  record.open_inputs = 0;
+}
+
+void Scheduler::State::end(std::uint32_t slot, EndState state, Why why) {
+  RequestRecord& request = requests[slot];
+  HandleKey output;
+  for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
+    StageRecord& record = stage(slot, i);
+    const NodeId node = node_of(slot, i);
+    if (record.phase != Phase::done) {
+      --unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+    }
+    withdraw(slot, i);
+    if (setup.has_output[node.index()] != 0 && !output.valid()) output = request.first_output;
+    if (record.output.valid()) release_when_free(record.output);
+    if (record.resume.valid()) release_when_free(record.resume);
+  }
+  if (request.input.valid()) release_when_free(request.input);
+  if (!request.started) --waiting_to_start;
+  timers.cancel(request_timer(slot));
+  Action& action = emit(ActionKind::end_request);
+  action.request = request.key(slot);
+  action.state = state;
+  action.why = why;
+  if (state == EndState::completed) action.handle = output;
+  free_stages(request.first_stage, request.model);
+  request.number = 0;
+  --unfinished;
+}
+
+bool Scheduler::State::charge_retry(std::uint32_t slot) {
+  ++counters.retries;
+  if (++requests[slot].retries <= setup.max_retries) return true;
+  end(slot, EndState::failed, Why::too_many_retries);
+  return false;
+}
+
+void Scheduler::State::restore(std::uint32_t slot) {
+  const ModelId model = requests[slot].model;
+  const NodeId first = setup.graph.first_node[model.index()];
+  const std::uint16_t count = stage_count(model);
+  // Longest path from the sources: predecessors have a smaller one, so it orders the graph.
+  std::vector<std::uint16_t> order(count);
+  for (std::uint16_t i = 0; i < count; ++i) order[i] = i;
+  const auto depth = [&](std::uint16_t i) {
+    return setup.graph.nodes[first.index() + i].path_length;
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::uint16_t a, std::uint16_t b) { return depth(a) < depth(b); });
+  // Backwards: a finished stage runs again when its output is lost and somebody still must read it.
+  for (auto place = order.rbegin(); place != order.rend(); ++place) {
+    StageRecord& record = stage(slot, *place);
+    const StageNode& info = setup.graph.nodes[first.index() + *place];
+    if (record.phase != Phase::done || record.output.valid()) continue;
+    bool wanted = info.before.empty() && setup.has_output[first.index() + *place] != 0 &&
+                  requests[slot].egress_left > 0;
+    for (const NodeId next : info.before) {
+      const StageRecord& successor = stage(slot, position_of(next));
+      wanted = wanted || (successor.phase != Phase::done && successor.phase != Phase::running &&
+                          !(successor.resume.valid()));
+    }
+    if (!wanted) continue;
+    record.phase = Phase::waiting;
+    ++requests[slot].stages_left;
+    ++unfinished_work[requests[slot].shape * setup.graph.nodes.size() + first.index() + *place];
+  }
+  // Forwards: what lacks an input waits, what has them all is ready.
+  for (const std::uint16_t position : order) {
+    StageRecord& record = stage(slot, position);
+    const StageNode& info = setup.graph.nodes[first.index() + position];
+    if (record.phase == Phase::done || record.phase == Phase::running) continue;
+    std::uint8_t missing = 0;
+    for (const NodeId before : info.after) {
+      if (stage(slot, position_of(before)).phase != Phase::done) ++missing;
+    }
+    if (record.resume.valid()) missing = 0;
+    if (missing > 0 && record.phase != Phase::waiting) {
+      withdraw(slot, position);
+      record.phase = Phase::waiting;
+    }
+    record.missing = missing;
+    if (missing == 0 && record.phase == Phase::waiting) make_ready(slot, position);
+  }
+}
+
+}  // namespace disagfusion::scheduler

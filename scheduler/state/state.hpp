@@ -1,0 +1,227 @@
+// Everything the scheduler knows while it runs, and the steps by which an event changes it.
+// Split by subject: requests.cpp, dispatch.cpp, batches.cpp, handles.cpp, instances.cpp, fleet.cpp.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "scheduler/costs.hpp"
+#include "scheduler/policies/policies.hpp"
+#include "scheduler/scheduler.hpp"
+#include "scheduler/state/records.hpp"
+#include "scheduler/state/timer_heap.hpp"
+
+namespace disagfusion::scheduler {
+
+struct Scheduler::State {
+  State(const Setup& setup, std::shared_ptr<const predictor::CostModel> belief, Policies policies);
+
+  void on_event(TimePoint instant, const Event& event, ActionBuffer& actions);
+
+  // ---- requests.cpp
+  void arrive(const Event& event);
+  void admit(std::uint32_t slot);
+  void reject(RequestKey key, const Admission& admission);
+  void cancel(RequestKey key, EndState state, Why why);
+  /// Ends an unfinished request: frees what it holds, tells the world.
+  void end(std::uint32_t slot, EndState state, Why why);
+  void complete_stage(std::uint32_t slot, std::uint16_t position);
+  void complete_if_all_done(std::uint32_t slot);
+  /// Puts one more attempt on the request's account; false (and the request has failed) when too many.
+  bool charge_retry(std::uint32_t slot);
+  /// After a loss: reruns what is needed for the unfinished stages, "as far back as needed".
+  void restore(std::uint32_t slot);
+  void make_ready(std::uint32_t slot, std::uint16_t position);
+  void withdraw(std::uint32_t slot, std::uint16_t position);
+  [[nodiscard]] bool alive(RequestKey key) const {
+    return key.slot < requests.size() && requests[key.slot].number != 0 &&
+           static_cast<std::uint32_t>(requests[key.slot].number) == key.generation;
+  }
+  StageRecord& stage(std::uint32_t slot, std::uint16_t position) {
+    return stages[requests[slot].first_stage + position];
+  }
+  [[nodiscard]] NodeId node_of(std::uint32_t slot, std::uint16_t position) const {
+    return NodeId{static_cast<std::uint16_t>(
+        setup.graph.first_node[requests[slot].model.index()].value + position)};
+  }
+  [[nodiscard]] std::uint16_t position_of(NodeId node) const {
+    return setup.graph.nodes[node.index()].stage;
+  }
+  [[nodiscard]] std::uint16_t stage_count(ModelId model) const {
+    return static_cast<std::uint16_t>(setup.graph.first_node[model.index() + 1].value -
+                                      setup.graph.first_node[model.index()].value);
+  }
+  std::uint32_t allocate_stages(ModelId model);
+  void free_stages(std::uint32_t first, ModelId model);
+
+  // ---- dispatch.cpp
+  struct Ready {
+    std::uint32_t request;
+    NodeId node;
+  };
+  /// Gives what became ready to instances, and freed instances what waits. The last step of an event.
+  void dispatch();
+  void offer_to_holders();
+  bool offer_to_holder(std::size_t position);
+  void offer(const Ready& ready);
+  void offer_push(const Ready& ready);
+  void fill(InstanceId id);
+  bool fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue);
+  void fill_stage(WeightsId weights);
+  bool try_extend(const Ready& ready);
+  void wait_in_queue(const Ready& ready);
+  void try_preempt(const Ready& ready);
+  [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
+  /// Moves the head of the queue and compatible entries into `taken`.
+  void take_batch(OrderedQueue& queue, std::uint32_t limit);
+  void assign(Instance& in, std::uint8_t hosted, const std::vector<QueueEntry>& entries);
+  std::uint32_t add_members(Batch& batch, std::uint32_t slot,
+                            const std::vector<QueueEntry>& entries, Action& action);
+  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
+                  BatchMember& member);
+  void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request,
+                 HandleKey handle);
+  std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
+  [[nodiscard]] QueueEntry entry_of(const Ready& ready);
+  [[nodiscard]] Choice choose(WeightsId weights, const Ready& ready);
+  [[nodiscard]] Acceptance acceptance(const Instance& in, std::uint8_t hosted) const;
+  [[nodiscard]] bool blocked(const Instance& in, std::uint8_t hosted) const;
+  [[nodiscard]] int hosted_position(const Instance& in, WeightsId weights) const;
+  [[nodiscard]] std::uint32_t largest_batch(const Instance& in) const {
+    return policies.batching->largest(setup.roles[in.role.index()].max_batch);
+  }
+  void touch(InstanceId id);
+  void freed(InstanceId id);
+  void flush();
+
+  // ---- batches.cpp
+  void batch_started(const Event& event);
+  void start(CommandKey key);
+  void batch_finished(const Event& event);
+  void finish_member(Batch& batch, std::uint32_t batch_slot, BatchMemberRecord& member,
+                     const MemberOutcome* outcome, bool limited);
+  void batch_preempted(const Event& event);
+  void batch_revoked(const Event& event);
+  void batch_refused(const Event& event);
+  void edit_too_late(const Event& event);
+  void batch_extended(const Event& event);
+  /// The request no longer wants what this batch would give it.
+  void kill_member(std::uint32_t batch_slot, RequestKey request);
+  void revoke(std::uint32_t batch_slot);
+  void preempt(std::uint32_t batch_slot);
+  void drop_batch(std::uint32_t batch_slot);
+  void settle_edits(Batch& batch);
+  void fail_members(std::uint32_t batch_slot, std::vector<std::uint32_t>& affected);
+  void leave_queue(Instance& in, std::uint32_t batch_slot);
+  static const MemberOutcome* outcome_of(const Event& event, RequestKey request);
+
+  // ---- handles.cpp
+  HandleKey new_handle(HandleRecord::Kind kind, InstanceKey holder, RequestKey request, NodeId node);
+  HandleRecord* find(HandleKey key);
+  void free_handle(HandleKey key);
+  void consume(HandleKey key);
+  void release_when_free(HandleKey key);
+  void transfer(HandleKey handle, InstanceKey to, std::uint32_t batch_slot, RequestKey request);
+  void transfer_ended(const Event& event);
+  void note_landed(Batch& batch, std::uint32_t batch_slot, const CommandRecord& command);
+  void note_sent(HandleKey handle);
+  void note_bound(std::uint32_t request, NodeId consumer);
+  void sending_done(std::uint32_t batch_slot);
+  void handle_released(const Event& event);
+  void handle_lost(const Event& event);
+
+  // ---- instances.cpp
+  void instance_event(const Event& event);
+  void become_ready(Instance& in);
+  void lose(Instance& in);
+  void drain(Instance& in);
+  void undrain(Instance& in);
+  void begin_load(Instance& in, PoolId role);
+  void drained(Instance& in);
+  void stop_if_free(Instance& in);
+  void host(Instance& in, PoolId role);
+  void rebuild_hosts(const Instance& in);
+  void take_inventory(Instance& in, const Event& event);
+
+  // ---- fleet.cpp
+  void timers_due();
+  void run_elasticity();
+  void move(const Move& wanted);
+  void re_role(Instance& in, PoolId to, const std::string& why);
+  void provision(PoolId role, const std::string& why);
+  void operator_order(const Event& event);
+  [[nodiscard]] InstanceId victim(PoolId from, PoolId to) const;
+  /// The role named like `wanted` on this instance's GPU type and degree, or none.
+  [[nodiscard]] PoolId role_for(const Instance& in, PoolId wanted) const;
+  void arm();
+  void view_fleet();
+
+  // ---- commands
+  CommandRecord& new_command(ActionKind kind, InstanceKey addressee);
+  CommandRecord* find(CommandKey key, ActionKind kind);
+  void settle(CommandRecord& command) { commands.release(command.key.slot); }
+  Action& emit(ActionKind kind) {
+    out->actions.emplace_back();
+    out->actions.back().kind = kind;
+    return out->actions.back();
+  }
+  /// The event belongs to the instance's present life; counted as stale otherwise.
+  Instance* present(const Event& event);
+  void stale() { ++counters.stale_events; }
+
+  const Setup setup;
+  Costs costs;
+  Policies policies;
+  TimePoint now;
+  ActionBuffer* out = nullptr;
+  std::uint32_t epoch = 0;
+  std::uint64_t sequence = 0;
+
+  std::vector<RequestRecord> requests;  // by the driver's slots
+  std::vector<StageRecord> stages;
+  std::vector<std::vector<std::uint32_t>> free_stage_blocks;  // by number of stages
+  SlotTable<HandleRecord> handles;
+  std::uint32_t handle_generation = 0;
+  SlotTable<CommandRecord> commands;
+  SlotTable<Batch> batches;
+  std::vector<Instance> instances;      // by InstanceId; [0] is the controller
+  std::uint64_t unfinished = 0, waiting_to_start = 0;
+
+  struct StageState {
+    OrderedQueue queue;
+    std::vector<InstanceId> hosts;           // ready, ascending
+    std::vector<std::uint32_t> open_batches; // not started, with room
+  };
+  std::vector<StageState> by_weights;
+
+  TimerHeap timers;                     // [0, weights): batch wait; then elasticity; then requests
+  TimePoint armed = TimePoint::never();
+  [[nodiscard]] std::uint32_t elasticity_timer() const {
+    return static_cast<std::uint32_t>(by_weights.size());
+  }
+  [[nodiscard]] std::uint32_t request_timer(std::uint32_t slot) const {
+    return elasticity_timer() + 1 + slot;
+  }
+  bool elasticity_paused = false;
+  std::vector<std::uint64_t> unfinished_work, arrived_work;  // [shape x nodes + node]
+  std::vector<RoleView> role_views;
+  std::vector<std::uint32_t> spare_gpus;
+  std::vector<std::vector<std::uint32_t>> free_gpus;  // by machine, GPU type
+  std::vector<Move> moves;
+
+  // Reused within one event.
+  std::vector<Ready> ready;
+  std::vector<InstanceId> freed_instances, dirty_instances;
+  std::vector<QueueEntry> taken;
+  std::vector<QueueEntry> one_entry;
+  std::vector<RunningBatch> running_batches;
+  std::vector<std::uint32_t> affected;
+  std::vector<WeightsId> stages_to_fill;
+
+  Counters counters;
+  std::vector<ScalingDecision> decisions;
+};
+
+}  // namespace disagfusion::scheduler

@@ -1,0 +1,211 @@
+// Simulated instances: computing, loading, draining, stopping.
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "sim/world/world.hpp"
+
+namespace disagfusion::sim {
+
+using scheduler::ActionKind;
+
+void World::set_event(EventKind kind, const Instance& in, CommandKey command) {
+  event_ = Event{};
+  event_.kind = kind;
+  event_.instance = in.key;
+  event_.command = command;
+}
+
+// ---- computing ---------------------------------------------------------------------------------
+
+Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
+  const RequestKey first = entry.members.front().request;
+  RequestRecord& request = requests_[first.slot];
+  const Shape& shape = costs_.shape(request.shape);
+  const auto batch = static_cast<std::uint32_t>(entry.members.size()) *
+                     std::max<std::uint32_t>(1, shape.images);
+  const scheduler::Role& role = setup_.roles[in.role.index()];
+  const predictor::Estimate& estimate =
+      costs_.at(entry.node, request.shape, role.gpu, in.role.index(), batch);
+  double factor = 1;
+  if (estimate.distribution != Distribution::constant) {
+    if (!request.drawn) {
+      request.bits = predictor::service_bits(seed_, request.index);
+      request.drawn = true;
+    }
+    factor = predictor::service_factor(estimate, seed_, request.index,
+                                       setup_.graph.nodes[entry.node.index()].stage, request.bits);
+  }
+  in.ns_per_step = estimate.per_step_s * 1e9 * factor;
+  in.ns_before_steps = entry.first_step == 0 ? estimate.fixed_s * 1e9 * factor : 0;
+  const double ns = predictor::service_ns(estimate, entry.first_step, entry.last_step, factor);
+  return {static_cast<std::int64_t>(ns + 0.5)};
+}
+
+/// Starts what may start. The command that started, or none; the tree follows.
+World::CommandKey World::start_next(Instance& in) {
+  if (in.life != Life::ready || in.queue.next_to_start() == nullptr) return {};
+  const RunQueue::Entry& entry = in.queue.start();
+  in.started = now_;
+  in.ends = now_ + seconds_of(in, entry);
+  in.stop_after = 0;
+  tree_.set(tree_slot(in), in.ends, next_sequence());
+  return entry.command;
+}
+
+/// Something changed that may let an idle instance start: tells if so.
+void World::kick(Instance& in) {
+  if (in.queue.running() != nullptr) return;
+  const CommandKey started = start_next(in);
+  if (started.valid()) note(EventKind::batch_started, in.key, started);
+}
+
+double World::output_bytes(NodeId node, std::uint32_t shape) {
+  double& known = output_bytes_[shape * setup_.graph.nodes.size() + node.index()];
+  if (known < 0) known = truth_.output_bytes(node, costs_.shape(shape));
+  return known;
+}
+
+void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry,
+                 double bytes) {
+  if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
+  handles_[handle.slot] = {handle.generation, in.key, entry.command, entry.node.value, bytes};
+  double& held = host_bytes_[in.machine.index()];
+  held += bytes;
+  host_peak_[in.machine.index()] = std::max(host_peak_[in.machine.index()], held);
+}
+
+void World::drop_handle(HandleRecord& record) {
+  host_bytes_[instances_[record.holder.id.index()].machine.index()] -= record.bytes;
+  record.generation = 0;
+}
+
+bool World::batch_ended(Instance& in) {
+  const RunQueue::Entry& entry = *in.queue.running();
+  const bool preempted = in.stop_after != 0;
+  outcomes_.clear();
+  for (const scheduler::BatchMember& member : entry.members) {
+    MemberOutcome outcome;
+    outcome.request = member.request;
+    outcome.handle = member.output;
+    if (preempted) {
+      const auto kept = std::find_if(in.keep.begin(), in.keep.end(), [&](const auto& m) {
+        return m.request == member.request;
+      });
+      outcome.handle = kept == in.keep.end() ? HandleKey{} : kept->state;
+      outcome.kind = outcome.handle.valid() ? MemberOutcome::Kind::state
+                                            : MemberOutcome::Kind::dropped;
+    }
+    if (outcome.handle.valid()) {
+      const double bytes = output_bytes(entry.node, requests_[member.request.slot].shape);
+      outcome.bytes = static_cast<std::uint64_t>(bytes);
+      hold(outcome.handle, in, entry, bytes);
+    }
+    outcomes_.push_back(outcome);
+  }
+  set_event(preempted ? EventKind::batch_preempted : EventKind::batch_finished, in, entry.command);
+  event_.steps_done = preempted ? in.stop_after : entry.last_step;
+  event_.compute = now_ - in.started;
+  event_.members = outcomes_;
+  if (preempted) {
+    in.queue.abandon();
+  } else {
+    in.queue.finish();
+  }
+  event_.started = start_next(in);
+  if (!event_.started.valid()) tree_.clear(tree_slot(in));
+  const bool now = tell();
+  check_drained(in);
+  return now;
+}
+
+// ---- lives -------------------------------------------------------------------------------------
+
+bool World::instance_due(Instance& in) {
+  if (in.life == Life::ready) return batch_ended(in);
+  tree_.clear(tree_slot(in));
+  const CommandKey command = in.life_command;
+  in.life_command = {};
+  if (in.life == Life::provisioning) {
+    in.life = Life::empty;
+    set_event(EventKind::instance_provisioned, in, command);
+    return tell();
+  }
+  DF_CHECK(in.life == Life::loading, "instance {} has no event now", in.key.id.value);
+  in.life = Life::ready;
+  const scheduler::Role& role = setup_.roles[in.role.index()];
+  in.queue.host(role.stages, role.output_slots);
+  set_event(EventKind::instance_ready, in, command);
+  return tell();
+}
+
+void World::check_drained(Instance& in) {
+  if (!in.drain.valid() || !in.queue.drained()) return;
+  note(EventKind::instance_drained, in.key, in.drain);
+  in.drain = {};
+}
+
+void World::live_on(const Action& action) {
+  Instance* in = addressee(action.instance);
+  if (in == nullptr) return;
+  switch (action.kind) {
+    case ActionKind::load:
+      in->life = Life::loading;
+      in->role = action.pool;
+      in->life_command = action.command;
+      tree_.set(tree_slot(*in), now_ + setup_.roles[in->role.index()].load, next_sequence());
+      break;
+    case ActionKind::unload:
+      in->queue.unhost();
+      in->life = Life::empty;
+      note(EventKind::instance_unloaded, in->key, action.command);
+      break;
+    case ActionKind::drain:
+      in->drain = action.command;
+      in->queue.set_draining(true);
+      check_drained(*in);
+      break;
+    case ActionKind::undrain:
+      in->drain = {};
+      in->queue.set_draining(false);
+      break;
+    case ActionKind::stop:
+      in->queue.unhost();
+      note(EventKind::instance_stopped, in->key, action.command);
+      in->life = Life::off;
+      in->loss_told = true;
+      break;
+    default: DF_CHECK(false, "the world knows no {}", scheduler::name_of(action.kind));
+  }
+}
+
+void World::make_links(Instance& in) {
+  const std::uint32_t shared = machine_link_[in.machine.index()];
+  if (shared != kNoResource) {
+    in.egress = shared;
+    in.ingress = shared + 1;
+    return;
+  }
+  const double bandwidth = scenario_.network ? scenario_.network->bandwidth : 0;
+  in.egress = network_.add_resource(bandwidth);
+  in.ingress = network_.add_resource(bandwidth);
+}
+
+void World::provision(const Action& action) {
+  const std::size_t index = action.instance.id.index();
+  if (index >= instances_.size()) instances_.resize(index + 1);
+  tree_.grow(kInstances + static_cast<std::uint32_t>(instances_.size()));
+  Instance& in = instances_[index];
+  in.key = action.instance;
+  in.role = action.pool;
+  in.machine = action.machine;
+  in.life = Life::provisioning;
+  in.life_command = action.command;
+  in.drain = {};
+  in.up_since = now_;
+  in.loss_told = false;
+  if (in.egress == kNoResource) make_links(in);
+  const Duration takes = setup_.machines[in.machine.index()].provision;
+  tree_.set(tree_slot(in), now_ + takes, next_sequence());
+}
+
+}  // namespace disagfusion::sim

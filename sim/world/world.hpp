@@ -1,0 +1,248 @@
+// The simulated world: instances with their run queues, links, clients, faults and the control
+// plane, in virtual time. It decides nothing: next() gives the scheduler's next event, apply()
+// carries its actions out. At one instant the world first updates itself (a batch ends, the next one
+// starts), then tells the scheduler one event that names what started.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "base/scenario.hpp"
+#include "predictor/cached_costs.hpp"
+#include "predictor/cost_model.hpp"
+#include "predictor/service_draw.hpp"
+#include "scheduler/action.hpp"
+#include "scheduler/event.hpp"
+#include "scheduler/run_queue.hpp"
+#include "scheduler/setup.hpp"
+#include "sim/kernel/indexed_heap.hpp"
+#include "sim/kernel/ring.hpp"
+#include "sim/kernel/winner_tree.hpp"
+#include "sim/network/network.hpp"
+#include "traces/arrivals.hpp"
+
+namespace disagfusion::sim {
+
+class World {
+ public:
+  /// All must outlive the world. `seed` is the replication's.
+  World(const Scenario& scenario, const scheduler::Setup& setup,
+        const predictor::CostModel& truth, traces::ArrivalSource& arrivals, std::uint64_t seed);
+
+  /// The next event for the scheduler, by now() and event(); false where nothing will happen any
+  /// more, or the arrivals failed (problems()). What event() refers to lives until the next call.
+  bool next();
+  [[nodiscard]] TimePoint now() const { return now_; }
+  [[nodiscard]] const scheduler::Event& event() const { return event_; }
+  /// The arrival behind a request_arrived event.
+  [[nodiscard]] const traces::Request& arrived() const { return present_; }
+
+  /// Carries out what the scheduler answered to the last event.
+  void apply(const scheduler::ActionBuffer& buffer);
+
+  /// No arrival is to come (a closed loop may still bring one when a request ends).
+  [[nodiscard]] bool arrivals_ended() const { return !arrival_known_ && pending_.empty(); }
+  /// Requests that arrived and have not ended.
+  [[nodiscard]] std::uint64_t in_system() const { return in_system_; }
+  [[nodiscard]] const Problems& problems() const { return problems_; }
+  /// Kernel events so far, those that the scheduler does not see included.
+  [[nodiscard]] std::uint64_t kernel_events() const { return kernel_events_; }
+  /// The most bytes that lay in the host memory of each machine at once.
+  [[nodiscard]] std::vector<double> host_memory_peaks() const;
+
+ private:
+  using Action = scheduler::Action;
+  using ActionBuffer = scheduler::ActionBuffer;
+  using CommandKey = scheduler::CommandKey;
+  using Event = scheduler::Event;
+  using EventKind = scheduler::EventKind;
+  using HandleKey = scheduler::HandleKey;
+  using InstanceKey = scheduler::InstanceKey;
+  using MemberOutcome = scheduler::MemberOutcome;
+  using Reason = scheduler::Reason;
+  using RequestKey = scheduler::RequestKey;
+  using RunQueue = scheduler::RunQueue;
+
+  // Sources of events in the tree, before the instances.
+  enum Source : std::uint32_t { kArrival, kTimer, kCancel, kNetwork, kControl, kRare, kInstances };
+
+  enum class Life : std::uint8_t { off, provisioning, loading, ready, empty, dead };
+  struct Instance {
+    InstanceKey key;
+    PoolId role;
+    MachineId machine;
+    Life life = Life::off;
+    std::uint32_t egress = kNoResource, ingress = kNoResource;
+    RunQueue queue;
+    // What computes.
+    TimePoint started, ends;
+    double ns_before_steps = 0, ns_per_step = 0;
+    std::uint32_t stop_after = 0;  ///< preempting: steps done then; 0: runs to the end
+    std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
+    // Commands that wait for time to pass.
+    CommandKey life_command, drain;
+    TimePoint up_since;            ///< of this incarnation: phase of its heartbeats
+    bool loss_told = true;
+    TimePoint last_up, last_down;  ///< order of its messages
+  };
+  struct RequestRecord {
+    std::uint64_t index = 0;
+    std::uint32_t shape = 0;
+    ModelId model;
+    bool drawn = false;
+    predictor::ServiceBits bits{};
+  };
+  struct HandleRecord {
+    std::uint32_t generation = 0;  ///< 0: not held
+    InstanceKey holder;
+    CommandKey producer;
+    std::uint16_t node = 0;        ///< of the stage that made it
+    double bytes = 0;
+  };
+  struct Moving {
+    bool active = false;
+    CommandKey command, target;
+    HandleKey handle;
+    InstanceKey from, to;
+  };
+  /// An event without lists that is told at the present instant.
+  struct Note {
+    std::uint64_t sequence = 0;
+    TimePoint time, when;
+    EventKind kind = EventKind::tick;
+    Reason reason = Reason::none;
+    std::uint32_t number = 0;
+    InstanceKey instance;
+    CommandKey command;
+    RequestKey member;
+  };
+  /// An event or an action on its way through the control plane.
+  struct Message {
+    bool is_action = false;
+    Event event;
+    std::vector<MemberOutcome> members;
+    ActionBuffer parts;
+  };
+  struct Rare {
+    enum class Kind : std::uint8_t { fault, loss_noticed, repaired, reclaimed } kind;
+    std::uint32_t index = 0;  ///< fault
+    InstanceKey instance;
+  };
+
+  // world.cpp: the loop, requests, the control plane
+  void take_note();
+  bool due(std::uint32_t source);
+  bool arrival_due();
+  bool control_due();
+  void fetch_arrival();
+  void set_arrival();
+  std::uint32_t shape_class(const Shape& shape);
+  RequestKey open_request();
+  void request_ended(RequestKey request);
+  /// Told by an instance: true where event_ is to be delivered now, false where it travels.
+  bool tell();
+  void note(EventKind kind, InstanceKey instance, CommandKey command, Reason reason = Reason::none,
+            RequestKey member = {}, TimePoint when = {});
+  [[nodiscard]] bool delayed() const { return control_.delay.ns > 0; }
+  TimePoint delivery(TimePoint& last);
+  std::uint32_t new_message();
+  void send_down(const Action& action, const ActionBuffer& buffer);
+  Instance* addressee(InstanceKey key);
+  void set_control();
+
+  // actions.cpp
+  void carry_out(const Action& action, const ActionBuffer& buffer);
+  void enqueue(const Action& action, const ActionBuffer& buffer);
+  void extend(const Action& action, const ActionBuffer& buffer);
+  void revoke(const Action& action);
+  void preempt(const Action& action, const ActionBuffer& buffer);
+  void start_transfer(const Action& action);
+  void cancel_transfer(const Action& action);
+  void release(const Action& action);
+  void live_on(const Action& action);
+  bool network_due();
+  void set_network();
+
+  // instances.cpp
+  bool instance_due(Instance& in);
+  bool batch_ended(Instance& in);
+  CommandKey start_next(Instance& in);
+  void kick(Instance& in);
+  void check_drained(Instance& in);
+  void set_event(EventKind kind, const Instance& in, CommandKey command);
+  Duration seconds_of(Instance& in, const RunQueue::Entry& entry);
+  double output_bytes(NodeId node, std::uint32_t shape);
+  void hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes);
+  void drop_handle(HandleRecord& record);
+  void provision(const Action& action);
+  void make_links(Instance& in);
+
+  // faults.cpp
+  bool rare_due();
+  void schedule(TimePoint at, Rare rare);
+  bool strike(const FaultSpec& fault);
+  void crash(Instance& in);
+  bool tell_loss(Instance& in);
+  void come_back(Instance& in);
+
+  [[nodiscard]] std::uint32_t tree_slot(const Instance& in) const {
+    return kInstances + static_cast<std::uint32_t>(in.key.id.value);
+  }
+  [[nodiscard]] std::uint64_t next_sequence() { return sequence_++; }
+
+  const Scenario& scenario_;
+  const scheduler::Setup& setup_;
+  const predictor::CostModel& truth_;
+  traces::ArrivalSource& source_;
+  const ControlSpec control_;
+  std::uint64_t seed_;
+
+  TimePoint now_;
+  std::uint64_t sequence_ = 0, kernel_events_ = 0, control_messages_ = 0;
+  WinnerTree tree_;
+  Ring<Note> notes_;
+  Event event_;
+  std::vector<MemberOutcome> outcomes_;
+
+  // clients
+  traces::Request present_, upcoming_;
+  bool arrival_known_ = false;
+  Ring<traces::Request> pending_;           ///< a closed loop's, at once
+  scheduler::RequestBody body_;
+  std::vector<RequestRecord> requests_;     ///< by slot
+  std::vector<std::uint32_t> free_requests_;
+  std::uint64_t in_system_ = 0;
+  IndexedHeap cancels_;                     ///< by request slot
+  std::vector<RequestKey> cancel_keys_;
+  Problems problems_;
+
+  // costs
+  predictor::CachedCosts costs_;
+  std::map<Shape, std::uint32_t> shape_ids_;
+  Shape last_shape_;
+  std::uint32_t last_shape_id_ = 0xffffffffU;
+  std::vector<double> output_bytes_;        ///< [shape x nodes + node], negative: not asked
+
+  // instances, links
+  std::vector<Instance> instances_;         ///< by InstanceId; [0] is the controller
+  Network network_;
+  std::vector<std::uint32_t> machine_link_; ///< egress, then ingress = + 1; kNoResource: no nic
+  std::vector<Moving> moving_;              ///< by TransferId
+  std::vector<std::uint32_t> transfer_of_;  ///< by command slot: TransferId
+  std::vector<HandleRecord> handles_;       ///< by handle slot
+  std::vector<double> host_bytes_, host_peak_;
+
+  // control plane
+  std::vector<Message> messages_;
+  std::vector<std::uint32_t> free_messages_;
+  IndexedHeap on_the_way_;
+  std::uint32_t delivered_message_ = 0xffffffffU;
+
+  std::vector<Rare> rare_;
+  IndexedHeap rare_heap_;
+};
+
+}  // namespace disagfusion::sim
