@@ -35,12 +35,12 @@ class AtomicFile {
   void discard();
   [[nodiscard]] std::string link_under_temporary_name();
 
-  std::string path_;        ///< as asked for
-  std::string target_;      ///< symbolic links followed
-  std::string temporary_;   ///< name of the hidden neighbour, or empty
+  std::string path_;       ///< as asked for
+  std::string target_;     ///< symbolic links followed
+  std::string temporary_;  ///< name of the hidden neighbour, or empty
   std::string buffer_;
   int descriptor_ = -1;
-  int error_ = 0;           ///< errno of the first failed write
+  int error_ = 0;  ///< errno of the first failed write
 };
 
 }  // namespace disagfusion

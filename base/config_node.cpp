@@ -26,7 +26,7 @@ std::string printable(const std::string& text) {
 }  // namespace
 
 Problem problem_at(const Place& place, std::string expected, std::string got, std::string nearest) {
-  return {place.file,           place.line,     place.column,      place.path,
+  return {place.file,          place.line,     place.column,      place.path,
           std::move(expected), std::move(got), std::move(nearest)};
 }
 
@@ -83,10 +83,14 @@ Place ConfigNode::place() const { return value_ ? value_->place : Place{}; }
 
 std::string ConfigNode::shown() const {
   switch (kind()) {
-    case Kind::nothing: return "nothing";
-    case Kind::list: return size() == 0 ? "an empty list" : "a list";
-    case Kind::map: return size() == 0 ? "an empty map" : "a map";
-    case Kind::text: break;
+    case Kind::nothing:
+      return "nothing";
+    case Kind::list:
+      return size() == 0 ? "an empty list" : "a list";
+    case Kind::map:
+      return size() == 0 ? "an empty map" : "a map";
+    case Kind::text:
+      break;
   }
   return quoted() ? fmt::format("\"{}\"", printable(text())) : printable(text());
 }
@@ -100,10 +104,10 @@ std::string yaml_text(const std::string& text) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '/' || c == '.' ||
            c == '-' || c == '+' || c == ' ' || c == '%';
   };
-  const bool safe = !text.empty() && std::all_of(text.begin(), text.end(), plain) &&
-                    (std::isalnum(static_cast<unsigned char>(text.front())) != 0 ||
-                     text.front() == '/') &&
-                    text.back() != ' ' && text != "null" && text != "Null" && text != "NULL";
+  const bool safe =
+      !text.empty() && std::all_of(text.begin(), text.end(), plain) &&
+      (std::isalnum(static_cast<unsigned char>(text.front())) != 0 || text.front() == '/') &&
+      text.back() != ' ' && text != "null" && text != "Null" && text != "NULL";
   if (safe) return text;
   std::string out = "\"";
   for (const char c : text) {
@@ -122,7 +126,8 @@ std::string yaml_text(const std::string& text) {
 std::string flow_yaml(const ConfigNode& node) {
   std::string out;
   switch (node.kind()) {
-    case ConfigNode::Kind::nothing: return "null";
+    case ConfigNode::Kind::nothing:
+      return "null";
     case ConfigNode::Kind::text:
       if (!node.quoted()) return yaml_text(node.text());
       out = yaml_text(node.text());

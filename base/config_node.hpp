@@ -1,6 +1,6 @@
-// A parsed YAML value with its place in the file. What reads it declares every key it takes: unknown
-// and duplicate keys, wrong types and wrong units become Problems with file, line, column and path
-// (base/config_reader.hpp reads maps so).
+// A parsed YAML value with its place in the file. What reads it declares every key it takes:
+// unknown and duplicate keys, wrong types and wrong units become Problems with file, line, column
+// and path (base/config_reader.hpp reads maps so).
 #pragma once
 
 #include <cstdint>
@@ -75,8 +75,8 @@ struct ConfigNode::Value {
   Kind kind = Kind::nothing;
   bool quoted = false;
   std::string text;
-  std::vector<Key> keys;                             ///< map: one for each item
-  std::vector<std::shared_ptr<const Value>> items;   ///< list items, map values
+  std::vector<Key> keys;                            ///< map: one for each item
+  std::vector<std::shared_ptr<const Value>> items;  ///< list items, map values
   Place place;
 };
 

@@ -29,8 +29,7 @@ struct ParseStopped {};
 /// Builds the tree from yaml-cpp's events.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  TreeBuilder(std::string file, Problems& problems)
-      : file_(std::move(file)), problems_(problems) {}
+  TreeBuilder(std::string file, Problems& problems) : file_(std::move(file)), problems_(problems) {}
 
   [[nodiscard]] std::shared_ptr<Value> root() const { return root_; }
 
@@ -133,8 +132,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void open(const YAML::Mark& mark, Kind kind) {
-    if (expects_key())
-      stop(mark, "a key that is text", kind == Kind::map ? "a map" : "a list");
+    if (expects_key()) stop(mark, "a key that is text", kind == Kind::map ? "a map" : "a list");
     if (open_.size() >= kDeepest)
       stop(mark, fmt::format("at most {} maps and lists inside one another", kDeepest), "more");
     auto value = make_value(mark, kind);
@@ -148,8 +146,8 @@ class TreeBuilder : public YAML::EventHandler {
       if (key.text != text) continue;
       Place place = place_at(mark);
       place.path = path_of_key(map.place.path, text);
-      problems_.push_back(problem_at(
-          place, "each key once", fmt::format("'{}' again, first at line {}", text, key.line)));
+      problems_.push_back(problem_at(place, "each key once",
+                                     fmt::format("'{}' again, first at line {}", text, key.line)));
       break;
     }
     map.keys.push_back({text, mark.line + 1, mark.column + 1});
@@ -189,7 +187,8 @@ std::optional<Problem> find_binary(const std::string& file, const std::string& t
   for (std::size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
     const std::size_t length = utf8_length(text, i);
-    const bool control = byte == 0x7f || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r');
+    const bool control =
+        byte == 0x7f || (byte < 0x20 && byte != '\t' && byte != '\n' && byte != '\r');
     if (length == 0 || control)
       return problem_at({file, {}, line, column}, "UTF-8 text", fmt::format("byte 0x{:02x}", byte));
     i += length;

@@ -9,8 +9,8 @@
 
 namespace disagfusion {
 
-/// `file` is what messages name. Broken YAML is one Problem at its place; several duplicate keys are
-/// as many Problems.
+/// `file` is what messages name. Broken YAML is one Problem at its place; several duplicate keys
+/// are as many Problems.
 Result<ConfigNode> parse_config(const std::string& file, const std::string& text);
 
 }  // namespace disagfusion

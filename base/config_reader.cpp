@@ -71,8 +71,7 @@ constexpr double kLongestNs = kLongestSeconds * 1e9;
 
 }  // namespace
 
-Reader<std::string> as_text() {
-  const std::string expected = "text";
+Reader<std::string> as_text(const std::string& expected) {
   return {expected, [=](const ConfigNode& node, Problems& problems) -> std::optional<std::string> {
             if (!node.is_text() || node.text().empty())
               return refuse<std::string>(node, problems, expected);
@@ -108,8 +107,7 @@ std::string choice_text(const std::vector<std::string>& names,
 Reader<std::string> as_choice(std::vector<std::string> names,
                               std::vector<std::string> unsupported) {
   const std::string expected = (names.size() == 1 ? "" : "one of ") + choice_text(names, {});
-  return {expected,
-          [=](const ConfigNode& node, Problems& problems) -> std::optional<std::string> {
+  return {expected, [=](const ConfigNode& node, Problems& problems) -> std::optional<std::string> {
             const std::string& text = node.text();
             const auto among = [&](const std::vector<std::string>& list) {
               return node.is_text() && std::find(list.begin(), list.end(), text) != list.end();
@@ -214,8 +212,8 @@ Reader<double> as_factor() {
   return as_quantity(Quantity::factor, {0, 1e6, true, "above 0, at most 1e6x"});
 }
 
-Reader<ConfigNode> as_node() {
-  return {"a value",
+Reader<ConfigNode> as_node(const std::string& expected) {
+  return {expected,
           [](const ConfigNode& node, Problems&) { return std::optional<ConfigNode>(node); }};
 }
 
@@ -233,9 +231,9 @@ ConfigNode MapReader::take(const std::string& key) {
 }
 
 void MapReader::unsupported(const std::string& key) {
-  if (!take(key).valid()) return;
-  problems_->push_back(
-      problem_at(place_of(key), fmt::format("no '{}' (it is not yet supported)", key), ""));
+  const ConfigNode value = take(key);
+  if (value.valid())
+    wrong(key, fmt::format("no '{}' (it is not yet supported)", key), value.shown());
 }
 
 Place MapReader::place_of(const std::string& key) const {

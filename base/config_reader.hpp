@@ -1,5 +1,5 @@
-// Typed reading of maps. A MapReader takes keys one by one, collects Problems instead of stopping, and
-// at finish() reports every key that nobody took:
+// Typed reading of maps. A MapReader takes keys one by one, collects Problems instead of stopping,
+// and at finish() reports every key that nobody took:
 //
 //   MapReader map(policy.parameters, problems);
 //   const Duration horizon = map.get("horizon", as_duration(), from_seconds(120));
@@ -21,8 +21,8 @@
 
 namespace disagfusion {
 
-/// How to read one value: what is expected, for messages, and the reading itself, which either gives a
-/// value or adds at least one Problem.
+/// How to read one value: what is expected, for messages, and the reading itself, which either
+/// gives a value or adds at least one Problem.
 template <class T>
 struct Reader {
   std::string expected;
@@ -32,7 +32,8 @@ struct Reader {
 /// Counts are plain whole numbers; this is the most a file may ask for where nothing says less.
 inline constexpr std::uint64_t kLargestCount = 1'000'000;
 
-Reader<std::string> as_text();
+/// Text that is not empty; `expected` says what it names.
+Reader<std::string> as_text(const std::string& expected = "text");
 /// Letters, digits and . _ + -, at most 128: what names files, columns and metrics.
 Reader<std::string> as_name();
 /// One of `names`; `unsupported` are names that exist but are not built yet, and refused so.
@@ -72,13 +73,13 @@ Reader<double> as_rate();
 Reader<double> as_share();
 /// "1.5x", above 0, at most 1e6.
 Reader<double> as_factor();
-/// The node itself, whatever it is.
-Reader<ConfigNode> as_node();
+/// The node itself, whatever it is; `expected` is said where it is missing.
+Reader<ConfigNode> as_node(const std::string& expected = "a value");
 
-/// A list of values, read each by `item`; at least `least` of them.
+/// A list of values, read each by `item`; at least `least` of them. `what` describes the list.
 template <class T>
-Reader<std::vector<T>> as_list_of(Reader<T> item, std::size_t least = 0) {
-  std::string expected = "a list, each item " + item.expected;
+Reader<std::vector<T>> as_list_of(Reader<T> item, std::size_t least = 0, std::string what = {}) {
+  const std::string expected = what.empty() ? "a list, each item " + item.expected : what;
   return {expected, [expected, least, item](const ConfigNode& node, Problems& problems) {
             std::optional<std::vector<T>> values;
             if (!node.is_list() || node.size() < least) {
@@ -97,8 +98,8 @@ Reader<std::vector<T>> as_list_of(Reader<T> item, std::size_t least = 0) {
           }};
 }
 
-/// Takes the keys of one map. An invalid node reads as an empty map; anything but a map is a Problem at
-/// once, and then reads as an empty map whose missing keys are not reported again.
+/// Takes the keys of one map. An invalid node reads as an empty map; anything but a map is a
+/// Problem at once, and then reads as an empty map whose missing keys are not reported again.
 class MapReader {
  public:
   /// `expected` describes the map in the message for something that is none.

@@ -87,8 +87,7 @@ void check_twins(const std::vector<CostLine>& lines, Problems& problems) {
   }
 }
 
-void read_error(const ConfigNode& node, KnownNames& known, BeliefSpec& belief,
-                Problems& problems) {
+void read_error(const ConfigNode& node, KnownNames& known, BeliefSpec& belief, Problems& problems) {
   MapReader map(node, problems, "a map such as {bias: {dit: 1.5}, cv: 0.1}");
   const ConfigNode bias = map.take("bias");
   if (bias.valid() && !bias.is_map())
@@ -136,8 +135,9 @@ void check_startup_twins(const std::vector<StartupLine>& lines, Problems& proble
 }  // namespace
 
 int CostLine::specificity() const {
-  return std::apply([](const auto&... field) { return (static_cast<int>(field.has_value()) + ...); },
-                    match_fields(*this));
+  return std::apply(
+      [](const auto&... field) { return (static_cast<int>(field.has_value()) + ...); },
+      match_fields(*this));
 }
 
 std::vector<CostLine> read_costs(MapReader& map, KnownNames& known) {

@@ -97,7 +97,8 @@ std::vector<std::string> TextFiles::shipped_names(const std::string& folder) {
   std::vector<std::string> names;
   for (const SourceText& source : texts_) {
     const std::string& path = source.path;
-    if (path.size() <= prefix.size() + kExtension.size() || path.compare(0, prefix.size(), prefix) != 0)
+    if (path.size() <= prefix.size() + kExtension.size() ||
+        path.compare(0, prefix.size(), prefix) != 0)
       continue;
     names.push_back(path.substr(prefix.size(), path.size() - prefix.size() - kExtension.size()));
   }

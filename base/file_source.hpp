@@ -1,5 +1,5 @@
-// Where the texts of configuration come from: the disk, or the texts that an event log carries, so that
-// a log can be verified on a machine that has none of the files.
+// Where the texts of configuration come from: the disk, or the texts that an event log carries, so
+// that a log can be verified on a machine that has none of the files.
 #pragma once
 
 #include <string>
@@ -26,7 +26,8 @@ class FileSource {
   virtual ~FileSource() = default;
   /// The whole text, or why there is none ("no such file"). At most kLargestConfigBytes.
   virtual tl::expected<std::string, std::string> read(const std::string& path) = 0;
-  /// Names (without ".yaml") of the shipped files of `folder` ("models"), sorted; for nearest names.
+  /// Names (without ".yaml") of the shipped files of `folder` ("models"), sorted; for nearest
+  /// names.
   virtual std::vector<std::string> shipped_names(const std::string& folder) = 0;
   /// The path as messages show it.
   [[nodiscard]] virtual std::string shown(const std::string& path) const { return path; }
@@ -34,8 +35,9 @@ class FileSource {
 
 inline constexpr std::size_t kLargestConfigBytes = std::size_t{4} << 20U;
 
-/// The folder that holds models/ and hardware/: $DISAGFUSION_CONFIGS, else the `configs` folder beside
-/// the first ancestor of the running program that has `configs/models`. A Problem where neither is.
+/// The folder that holds models/ and hardware/: $DISAGFUSION_CONFIGS, else the `configs` folder
+/// beside the first ancestor of the running program that has `configs/models`. A Problem where
+/// neither is.
 Result<std::string> find_configs_root();
 
 /// Files on disk; shipped files from `configs_root` (empty: there are none).

@@ -32,7 +32,8 @@ std::map<std::string, std::uint32_t> read_gpu_counts(const ConfigNode& node, Kno
                                                      std::uint64_t most, Problems& problems) {
   std::map<std::string, std::uint32_t> gpus;
   if (!node.is_map() || node.size() == 0) {
-    problems.push_back(problem_at(node.place(), "a map of GPU types such as {A10: 8}", node.shown()));
+    problems.push_back(
+        problem_at(node.place(), "a map of GPU types such as {A10: 8}", node.shown()));
     return gpus;
   }
   for (std::size_t i = 0; i < node.size(); ++i) {
@@ -56,8 +57,7 @@ NodeGroupSpec read_node_group(const ConfigNode& node, KnownNames& known, bool in
   MapReader map(node, problems, "a map such as {name: a10x4, gpus: {A10: 4}, count: 2}");
   group.place = node.place();
   group.name = map.required("name", as_name());
-  const ConfigNode gpus = map.required(
-      "gpus", Reader<ConfigNode>{"a map of GPU types such as {A10: 8}", as_node().read});
+  const ConfigNode gpus = map.required("gpus", as_node("a map of GPU types such as {A10: 8}"));
   if (gpus.valid()) group.gpus = read_gpu_counts(gpus, known, kMostGpusOfANode, problems);
   if (inventory) {
     group.max = map.required("max", as_count(1));
@@ -93,7 +93,8 @@ void add_short_form(const ConfigNode& node, KnownNames& known, FleetSpec& fleet,
 
 std::vector<StageRef> read_stage_refs(MapReader& map, const KnownNames& known) {
   std::vector<StageRef> refs;
-  const auto names = map.required("stages", as_list_of(as_text(), 1));
+  const auto names =
+      map.required("stages", as_list_of(as_text("a stage"), 1, "a list of stages such as [dit]"));
   const ConfigNode list = map.take("stages");
   std::vector<NodeId> seen;
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -140,10 +141,11 @@ PoolSpec read_pool(const ConfigNode& node, const KnownNames& known, const FleetS
   MapReader map(node, problems, "a map such as {stages: [dit], gpu: A10, count: 6}");
   pool.place = node.place();
   pool.stages = read_stage_refs(map, known);
-  pool.gpu = map.required("gpu", as_text());
+  pool.gpu = map.required("gpu", as_text("a GPU type of the fleet"));
   pool.count = map.get("count", as_count(0), std::uint32_t{1});
   if (pool.count == 0 && !elastic)
-    map.wrong("count", "a count from 1 to 1000000 (0 only where elasticity may fill the pool)", "0");
+    map.wrong("count", "a count from 1 to 1000000 (0 only where elasticity may fill the pool)",
+              "0");
   pool.degree = map.get("degree", as_count(1, kMostGpusOfANode), std::uint32_t{1});
   pool.max_batch = map.get("max_batch", as_count(1, 100'000), std::uint32_t{1});
   pool.input_slots = map.optional("input_slots", as_count_or_unlimited(0));
@@ -170,14 +172,17 @@ void check_node_groups(const std::vector<NodeGroupSpec>& nodes, Problems& proble
 }
 
 /// Names each pool that does not fit, how many instances found room and how many did not.
-void check_fit(const FleetSpec& fleet, Problems& problems) {
+void check_fit(const FleetSpec& fleet, const ConfigNode& list, Problems& problems) {
+  const auto place_of_count = [&](std::size_t pool) {
+    const ConfigNode count = list.at(pool).find("count");
+    return count.valid() ? count.place() : fleet.pools[pool].place;
+  };
   std::uint64_t instances = 0;
-  for (const PoolSpec& pool : fleet.pools) {
-    instances += pool.count;
+  for (std::size_t p = 0; p < fleet.pools.size(); ++p) {
+    instances += fleet.pools[p].count;
     if (instances <= kMostInstances) continue;
-    Place place = pool.place;
-    place.path += ".count";
-    problems.push_back(problem_at(place, fmt::format("at most {} instances in all", kMostInstances),
+    problems.push_back(problem_at(place_of_count(p),
+                                  fmt::format("at most {} instances in all", kMostInstances),
                                   fmt::format("{}", instances)));
     return;
   }
@@ -185,11 +190,10 @@ void check_fit(const FleetSpec& fleet, Problems& problems) {
   for (const UnplacedPool& unplaced : placement.unplaced) {
     const PoolSpec& pool = fleet.pools[unplaced.pool.index()];
     if (pool.degree > unplaced.largest_node) continue;  // reported at its degree or gpu
-    Place place = pool.place;
-    place.path += ".count";
     problems.push_back(problem_at(
-        place, fmt::format("at most {} instances of {} {} (what the pools before it leave free)",
-                           unplaced.placed, pool.degree, pool.gpu),
+        place_of_count(unplaced.pool.index()),
+        fmt::format("at most {} instances of {} {} (what the pools before it leave free)",
+                    unplaced.placed, pool.degree, pool.gpu),
         fmt::format("{}, {} too many", unplaced.wanted, unplaced.wanted - unplaced.placed)));
   }
 }
@@ -208,8 +212,7 @@ void check_hosted(MapReader& fleet_map, const FleetSpec& fleet, const KnownNames
 void read_pools(MapReader& map, const KnownNames& known, bool elastic, bool nodes_known,
                 FleetSpec& fleet) {
   Problems& problems = map.problems();
-  const ConfigNode list =
-      map.required("pools", Reader<ConfigNode>{"a list of pools", as_node().read});
+  const ConfigNode list = map.required("pools", as_node("a list of pools"));
   if (!list.valid()) return;
   if (!list.is_list() || list.size() == 0 || list.size() > kMostPools) {
     map.wrong("pools", fmt::format("a list of 1 to {} pools", kMostPools), list.shown());
@@ -220,7 +223,7 @@ void read_pools(MapReader& map, const KnownNames& known, bool elastic, bool node
     fleet.pools.push_back(read_pool(list.at(i), known, fleet, elastic, problems));
   // Sums over pools say nothing new while a pool itself is wrong.
   if (problems.size() != before || !known.complete() || !nodes_known) return;
-  check_fit(fleet, problems);
+  check_fit(fleet, list, problems);
   check_hosted(map, fleet, known);
   const bool empty = std::all_of(fleet.pools.begin(), fleet.pools.end(),
                                  [](const PoolSpec& pool) { return pool.count == 0; });
@@ -250,8 +253,7 @@ std::vector<NodeGroupSpec> read_node_groups(const ConfigNode& list, KnownNames& 
 FleetSpec read_fleet(MapReader& root, KnownNames& known, bool elastic) {
   FleetSpec fleet;
   Problems& problems = root.problems();
-  const ConfigNode node =
-      root.required("fleet", Reader<ConfigNode>{"a map of the fleet", as_node().read});
+  const ConfigNode node = root.required("fleet", as_node("a map of the fleet"));
   if (!node.valid()) return fleet;
   MapReader map(node, problems, "a map of the fleet");
   fleet.place = node.place();
@@ -262,7 +264,8 @@ FleetSpec read_fleet(MapReader& root, KnownNames& known, bool elastic) {
   if (nodes.valid()) fleet.nodes = read_node_groups(nodes, known, false, problems);
   if (gpus.valid()) add_short_form(gpus, known, fleet, problems);
   if (map.is_map() && !nodes.valid() && !gpus.valid())
-    map.problems().push_back(problem_at(node.place(), "nodes, or gpus such as {A10: 8}", "neither"));
+    map.problems().push_back(
+        problem_at(node.place(), "nodes, or gpus such as {A10: 8}", "neither"));
   // Pools are read for their own form; that they do not fit a broken fleet is no news.
   const bool nodes_known = problems.size() == before;
   if (!nodes_known) fleet.nodes.clear();
@@ -273,13 +276,12 @@ FleetSpec read_fleet(MapReader& root, KnownNames& known, bool elastic) {
 
 std::optional<LinkSpec> read_network(MapReader& root, const std::vector<NodeGroupSpec>& nodes) {
   const ConfigNode node = root.take("network");
-  const auto has_nic = std::find_if(nodes.begin(), nodes.end(),
-                                    [](const NodeGroupSpec& group) { return group.nic.has_value(); });
+  const auto has_nic = std::find_if(
+      nodes.begin(), nodes.end(), [](const NodeGroupSpec& group) { return group.nic.has_value(); });
   if (!node.valid())
     return has_nic == nodes.end() ? std::nullopt : std::optional<LinkSpec>(LinkSpec{});
   if (node.text() == "none") {
-    if (has_nic != nodes.end())
-      root.wrong("network", "a network, as nodes have a nic", "none");
+    if (has_nic != nodes.end()) root.wrong("network", "a network, as nodes have a nic", "none");
     return std::nullopt;
   }
   if (node.is_map()) return read_link(node, root.problems());

@@ -11,8 +11,8 @@
 
 namespace disagfusion {
 
-/// The key `fleet`. `elastic`: pools may start empty. Checks that pools fit (base/placement.hpp) and
-/// that every stage has a pool.
+/// The key `fleet`. `elastic`: pools may start empty. Checks that pools fit (base/placement.hpp)
+/// and that every stage has a pool.
 FleetSpec read_fleet(MapReader& root, KnownNames& known, bool elastic);
 
 /// A list of node groups; `inventory`: a question, where `max` is a key and `count` is none.
@@ -22,8 +22,8 @@ std::vector<NodeGroupSpec> read_node_groups(const ConfigNode& list, KnownNames& 
 /// Number formats that `dtype` may name.
 const std::vector<std::string>& dtype_names();
 
-/// The key `network`: nothing where it is absent or `none`, unless nodes have nics of their own: those
-/// then count, and what has none is free.
+/// The key `network`: nothing where it is absent or `none`, unless nodes have nics of their own:
+/// those then count, and what has none is free.
 std::optional<LinkSpec> read_network(MapReader& root, const std::vector<NodeGroupSpec>& nodes);
 
 }  // namespace disagfusion

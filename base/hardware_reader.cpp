@@ -15,10 +15,14 @@ std::string shipped_path(const std::string& name) {
 
 double read_number(MapReader& map, const char* key, GpuUnit unit) {
   switch (unit) {
-    case GpuUnit::plain: return map.get(key, as_number(0, 1e9), 0.0);
-    case GpuUnit::bytes: return map.get(key, as_bytes(), 0.0);
-    case GpuUnit::bandwidth: return map.get(key, as_bandwidth(), 0.0);
-    case GpuUnit::price: return map.get(key, as_price(), 0.0);
+    case GpuUnit::plain:
+      return map.get(key, as_number(0, 1e9), 0.0);
+    case GpuUnit::bytes:
+      return map.get(key, as_bytes(), 0.0);
+    case GpuUnit::bandwidth:
+      return map.get(key, as_bandwidth(), 0.0);
+    case GpuUnit::price:
+      return map.get(key, as_price(), 0.0);
   }
   return 0;
 }

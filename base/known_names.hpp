@@ -28,7 +28,8 @@ class KnownNames {
   std::optional<std::string> stage_key(MapReader& map, const std::optional<std::string>& model);
   std::optional<std::string> gpu_key(MapReader& map);
   /// A stage as `stage` or `model/stage`; an empty list (and a Problem, if judged) where unknown.
-  std::vector<NodeId> resolve(const std::string& text, const Place& place, Problems& problems) const;
+  std::vector<NodeId> resolve(const std::string& text, const Place& place,
+                              Problems& problems) const;
   /// True where the GPU type exists; its numbers are then loaded.
   bool require_gpu(const std::string& name, const Place& place) {
     return hardware_.require(name, place);

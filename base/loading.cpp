@@ -14,8 +14,8 @@ ConfigNode Loading::read_config(const std::string& path, const Place& named_at,
                                 const std::string& what) {
   auto text = files.read(path);
   if (!text) {
-    const std::string got = named_at.line == 0 ? text.error()
-                                               : fmt::format("{} ({})", path, text.error());
+    const std::string got =
+        named_at.line == 0 ? text.error() : fmt::format("{} ({})", path, text.error());
     problems.push_back(problem_at(named_at, what, got));
     return {};
   }
@@ -40,9 +40,9 @@ Problems Loading::sorted_problems() const {
   Problems sorted = problems;
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](const Problem& a, const Problem& b) { return place(a) < place(b); });
-  const auto repeated = std::unique(
-      sorted.begin(), sorted.end(),
-      [](const Problem& a, const Problem& b) { return a.text() == b.text(); });
+  const auto repeated =
+      std::unique(sorted.begin(), sorted.end(),
+                  [](const Problem& a, const Problem& b) { return a.text() == b.text(); });
   sorted.erase(repeated, sorted.end());
   return sorted;
 }

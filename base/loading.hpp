@@ -18,8 +18,9 @@ struct Loading {
 
   explicit Loading(FileSource& source) : files(source) {}
 
-  /// Reads and parses a file; where that fails, adds Problems and gives an invalid node. An unreadable
-  /// file is reported at `named_at`, the value that names it, as "expected WHAT, got ...".
+  /// Reads and parses a file; where that fails, adds Problems and gives an invalid node. An
+  /// unreadable file is reported at `named_at`, the value that names it, as "expected WHAT, got
+  /// ...".
   ConfigNode read_config(const std::string& path, const Place& named_at, const std::string& what);
   /// The Problems in the order of the files read, then of lines and columns.
   [[nodiscard]] Problems sorted_problems() const;

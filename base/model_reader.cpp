@@ -86,22 +86,23 @@ void resolve_after(std::vector<NamedStage>& stages, Problems& problems) {
   }
 }
 
-void check_stage_names(const std::vector<NamedStage>& stages, Problems& problems) {
+void check_stage_names(const std::vector<NamedStage>& stages, const ConfigNode& list,
+                       Problems& problems) {
   for (std::size_t i = 0; i < stages.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j) {
       if (stages[i].spec.name.empty() || stages[i].spec.name != stages[j].spec.name) continue;
-      Place place = stages[i].spec.place;
-      place.path += ".name";
-      problems.push_back(problem_at(
-          place, "a name that no other stage of this model has",
-          fmt::format("'{}' again, first at line {}", stages[i].spec.name, stages[j].spec.place.line)));
+      problems.push_back(problem_at(list.at(i).find("name").place(),
+                                    "a name that no other stage of this model has",
+                                    fmt::format("'{}' again, first at line {}", stages[i].spec.name,
+                                                stages[j].spec.place.line)));
       break;
     }
   }
 }
 
 /// Removes stages without predecessors until none is left; what remains lies on or behind a cycle.
-void check_cycles(const std::vector<StageSpec>& stages, Problems& problems) {
+void check_cycles(const std::vector<StageSpec>& stages, const ConfigNode& list,
+                  Problems& problems) {
   std::vector<bool> done(stages.size(), false);
   for (bool moved = true; moved;) {
     moved = false;
@@ -119,35 +120,37 @@ void check_cycles(const std::vector<StageSpec>& stages, Problems& problems) {
   std::vector<std::size_t>::iterator first;
   do {
     const auto& after = stages[walk.back()].after;
-    const std::size_t back = *std::find_if(after.begin(), after.end(), [&](auto p) { return !done[p]; });
+    const std::size_t back =
+        *std::find_if(after.begin(), after.end(), [&](auto p) { return !done[p]; });
     walk.push_back(back);
     first = std::find(walk.begin(), walk.end() - 1, back);
   } while (first == walk.end() - 1);
   std::string loop;
-  for (auto it = walk.end(); it != first;) loop += (loop.empty() ? "" : " -> ") + stages[*--it].name;
-  Place place = stages[*first].place;
-  place.path += ".after";
-  problems.push_back(problem_at(place, "stages without a cycle", loop));
+  for (auto it = walk.end(); it != first;)
+    loop += (loop.empty() ? "" : " -> ") + stages[*--it].name;
+  problems.push_back(
+      problem_at(list.at(*first).find("after").place(), "stages without a cycle", loop));
 }
 
 std::vector<StageSpec> read_stages(MapReader& map, const std::string& model) {
   std::vector<NamedStage> stages;
   Problems& problems = map.problems();
-  const ConfigNode list = map.required("stages", as_node());
+  const ConfigNode list = map.required("stages", as_node("a list of stages"));
   if (!list.valid()) return {};
   if (!list.is_list() || list.size() == 0 || list.size() > kMostStages) {
-    map.wrong("stages", fmt::format("a list of 1 to {} stages", kMostStages),
-              list.is_list() ? fmt::format("{} stages", list.size()) : list.shown());
+    map.wrong(
+        "stages", fmt::format("a list of 1 to {} stages", kMostStages),
+        list.is_list() && list.size() > 0 ? fmt::format("{} stages", list.size()) : list.shown());
     return {};
   }
   const std::size_t before = problems.size();
   for (std::size_t i = 0; i < list.size(); ++i)
     stages.push_back(read_stage(list.at(i), model, problems));
-  check_stage_names(stages, problems);
+  check_stage_names(stages, list, problems);
   resolve_after(stages, problems);
   std::vector<StageSpec> specs;
   for (NamedStage& stage : stages) specs.push_back(std::move(stage.spec));
-  if (problems.size() == before) check_cycles(specs, problems);
+  if (problems.size() == before) check_cycles(specs, list, problems);
   for (std::size_t i = 0; i < specs.size(); ++i)
     for (const std::uint16_t p : specs[i].after)
       specs[p].before.push_back(static_cast<std::uint16_t>(i));
@@ -184,8 +187,8 @@ std::optional<ModelSpec> read_shipped(const std::string& name, const Place& plac
 std::optional<ModelSpec> read_one(const ConfigNode& node, Loading& loading) {
   if (node.is_map()) return read_model(node, loading.problems);
   if (!node.is_text() || node.text().empty()) {
-    loading.problems.push_back(problem_at(
-        node.place(), "a model of configs/models, a path or a map", node.shown()));
+    loading.problems.push_back(
+        problem_at(node.place(), "a model of configs/models, a path or a map", node.shown()));
     return std::nullopt;
   }
   if (!names_a_file(node.text())) return read_shipped(node.text(), node.place(), loading);
@@ -212,13 +215,12 @@ ModelSpec read_model(const ConfigNode& node, Problems& problems) {
 
 std::vector<ModelSpec> read_models(MapReader& root, Loading& loading) {
   std::vector<ModelSpec> models;
-  const ConfigNode list = root.required(
-      "models", Reader<ConfigNode>{"a list of models", as_node().read});
+  const ConfigNode list = root.required("models", as_node("a list of models"));
   if (!list.valid()) return models;
   if (!list.is_list() || list.size() == 0 || list.size() > kMostModels) {
-    root.wrong("models", fmt::format("a list of 1 to {} models", kMostModels),
-               list.is_list() && list.size() > 0 ? fmt::format("{} models", list.size())
-                                                 : list.shown());
+    root.wrong(
+        "models", fmt::format("a list of 1 to {} models", kMostModels),
+        list.is_list() && list.size() > 0 ? fmt::format("{} models", list.size()) : list.shown());
     return models;
   }
   for (std::size_t i = 0; i < list.size(); ++i) {

@@ -120,7 +120,8 @@ FaultSpec read_fault(const ConfigNode& node, std::uint64_t instances, Problems& 
   FaultSpec fault;
   MapReader map(node, problems, "a map such as {at: 600 s, instance: 3, kind: crash}");
   fault.place = node.place();
-  const std::string kind = map.required("kind", as_choice({"crash", "reclaim"}, {"slow", "partition"}));
+  const std::string kind =
+      map.required("kind", as_choice({"crash", "reclaim"}, {"slow", "partition"}));
   if (kind == "crash") {
     read_crash(map, fault);
   } else if (kind == "reclaim") {
@@ -169,19 +170,20 @@ bool split_address(const std::string& text, std::string& address) {
 
 Reader<std::string> as_listen_address() {
   const std::string expected = "an address and port such as 127.0.0.1:8080";
-  return {expected, [=](const ConfigNode& node, Problems& problems) -> std::optional<std::string> {
-            std::string address;
-            if (!node.is_text() || !split_address(node.text(), address)) {
-              problems.push_back(problem_at(node.place(), expected, node.shown()));
-              return std::nullopt;
-            }
-            if (is_loopback(address)) return node.text();
-            problems.push_back(problem_at(
-                node.place(),
-                "a loopback address such as 127.0.0.1:8080 (others wait until tokens and TLS exist)",
-                node.shown()));
-            return std::nullopt;
-          }};
+  return {
+      expected, [=](const ConfigNode& node, Problems& problems) -> std::optional<std::string> {
+        std::string address;
+        if (!node.is_text() || !split_address(node.text(), address)) {
+          problems.push_back(problem_at(node.place(), expected, node.shown()));
+          return std::nullopt;
+        }
+        if (is_loopback(address)) return node.text();
+        problems.push_back(problem_at(
+            node.place(),
+            "a loopback address such as 127.0.0.1:8080 (others wait until tokens and TLS exist)",
+            node.shown()));
+        return std::nullopt;
+      }};
 }
 
 ControlSpec read_control(MapReader& root) {

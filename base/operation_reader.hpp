@@ -20,8 +20,8 @@ std::vector<SloSpec> read_slo(MapReader& root, KnownNames& known);
 RunSpec read_run(MapReader& root, std::optional<std::uint32_t> replications);
 std::optional<ServeSpec> read_serve(MapReader& root);
 
-/// ADDR:PORT of this machine alone (127.0.0.0/8, [::1], localhost); others are refused until tokens and
-/// TLS exist. Port 0: any free one.
+/// ADDR:PORT of this machine alone (127.0.0.0/8, [::1], localhost); others are refused until tokens
+/// and TLS exist. Port 0: any free one.
 Reader<std::string> as_listen_address();
 
 }  // namespace disagfusion

@@ -1,5 +1,5 @@
-// Where the initial instances stand: in pool order, each on the first node (file order) with enough free
-// GPUs of its type (design 7.2). One function for loader, simulator, scheduler and executor.
+// Where the initial instances stand: in pool order, each on the first node (file order) with enough
+// free GPUs of its type (design 7.2). One function for loader, simulator, scheduler and executor.
 #pragma once
 
 #include <cstdint>

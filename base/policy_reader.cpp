@@ -58,10 +58,12 @@ PoliciesSpec read_policies(MapReader& root) {
   const ConfigNode node = root.take("policy");
   if (!node.valid()) return policies;
   MapReader map(node, root.problems(), "a map such as {queue: fifo, elasticity: static}");
-  policies.async_handoff = map.get("handoff", as_choice({"async", "sync"}), std::string("async")) == "async";
-  policies.pull_dispatch = map.get("dispatch", as_choice({"pull", "push"}), std::string("pull")) == "pull";
-  const std::vector<PolicySpec*> specs{&policies.admission, &policies.queue,
-                                       &policies.routing,   &policies.batching,
+  policies.async_handoff =
+      map.get("handoff", as_choice({"async", "sync"}), std::string("async")) == "async";
+  policies.pull_dispatch =
+      map.get("dispatch", as_choice({"pull", "push"}), std::string("pull")) == "pull";
+  const std::vector<PolicySpec*> specs{&policies.admission,  &policies.queue,
+                                       &policies.routing,    &policies.batching,
                                        &policies.preemption, &policies.elasticity};
   for (std::size_t i = 0; i < specs.size(); ++i) read_policy(map, policy_names()[i], *specs[i]);
   map.finish();

@@ -31,7 +31,8 @@ void RandomStream::seek(std::uint64_t index) {
 
 namespace {
 
-// ln 2 in two parts: the high part has 32 trailing zero bits, so k * kLn2High is exact for |k| < 2048.
+// ln 2 in two parts: the high part has 32 trailing zero bits, so k * kLn2High is exact for |k| <
+// 2048.
 constexpr double kLn2High = 0x1.62e42feep-1;
 constexpr double kLn2Low = 0x1.a39ef35793c76p-33;
 
@@ -101,30 +102,42 @@ double polynomial(const std::array<double, 8>& c, double x) {
 // Statistics 37 (1988) 477-484, routine PPND16: rational approximations of the quantile, in
 // q = p - 1/2 near the middle and in r = sqrt(-ln min(p, 1 - p)) in the tails.
 double normal_quantile(double p) {
-  static constexpr std::array<double, 8> a{
-      3.3871328727963666080e0,  1.3314166789178437745e+2, 1.9715909503065514427e+3,
-      1.3731693765509461125e+4, 4.5921953931549871457e+4, 6.7265770927008700853e+4,
-      3.3430575583588128105e+4, 2.5090809287301226727e+3};
-  static constexpr std::array<double, 8> b{
-      1.0,                      4.2313330701600911252e+1, 6.8718700749205790830e+2,
-      5.3941960214247511077e+3, 2.1213794301586595867e+4, 3.9307895800092710610e+4,
-      2.8729085735721942674e+4, 5.2264952788528545610e+3};
-  static constexpr std::array<double, 8> c{
-      1.42343711074968357734e0,  4.63033784615654529590e0,  5.76949722146069140550e0,
-      3.64784832476320460504e0,  1.27045825245236838258e0,  2.41780725177450611770e-1,
-      2.27238449892691845833e-2, 7.74545014278341407640e-4};
-  static constexpr std::array<double, 8> d{
-      1.0,                       2.05319162663775882187e0,  1.67638483018380384940e0,
-      6.89767334985100004550e-1, 1.48103976427480074590e-1, 1.51986665636164571966e-2,
-      5.47593808499534494600e-4, 1.05075007164441684324e-9};
-  static constexpr std::array<double, 8> e{
-      6.65790464350110377720e0,  5.46378491116411436990e0,  1.78482653991729133580e0,
-      2.96560571828504891230e-1, 2.65321895265761230930e-2, 1.24266094738807843860e-3,
-      2.71155556874348757815e-5, 2.01033439929228813265e-7};
-  static constexpr std::array<double, 8> f{
-      1.0,                       5.99832206555887937690e-1, 1.36929880922735805310e-1,
-      1.48753612908506148525e-2, 7.86869131145613259100e-4, 1.84631831751005468180e-5,
-      1.42151175831644588870e-7, 2.04426310338993978564e-15};
+  static constexpr std::array<double, 8> a{3.3871328727963666080e0,  1.3314166789178437745e+2,
+                                           1.9715909503065514427e+3, 1.3731693765509461125e+4,
+                                           4.5921953931549871457e+4, 6.7265770927008700853e+4,
+                                           3.3430575583588128105e+4, 2.5090809287301226727e+3};
+  static constexpr std::array<double, 8> b{1.0,
+                                           4.2313330701600911252e+1,
+                                           6.8718700749205790830e+2,
+                                           5.3941960214247511077e+3,
+                                           2.1213794301586595867e+4,
+                                           3.9307895800092710610e+4,
+                                           2.8729085735721942674e+4,
+                                           5.2264952788528545610e+3};
+  static constexpr std::array<double, 8> c{1.42343711074968357734e0,  4.63033784615654529590e0,
+                                           5.76949722146069140550e0,  3.64784832476320460504e0,
+                                           1.27045825245236838258e0,  2.41780725177450611770e-1,
+                                           2.27238449892691845833e-2, 7.74545014278341407640e-4};
+  static constexpr std::array<double, 8> d{1.0,
+                                           2.05319162663775882187e0,
+                                           1.67638483018380384940e0,
+                                           6.89767334985100004550e-1,
+                                           1.48103976427480074590e-1,
+                                           1.51986665636164571966e-2,
+                                           5.47593808499534494600e-4,
+                                           1.05075007164441684324e-9};
+  static constexpr std::array<double, 8> e{6.65790464350110377720e0,  5.46378491116411436990e0,
+                                           1.78482653991729133580e0,  2.96560571828504891230e-1,
+                                           2.65321895265761230930e-2, 1.24266094738807843860e-3,
+                                           2.71155556874348757815e-5, 2.01033439929228813265e-7};
+  static constexpr std::array<double, 8> f{1.0,
+                                           5.99832206555887937690e-1,
+                                           1.36929880922735805310e-1,
+                                           1.48753612908506148525e-2,
+                                           7.86869131145613259100e-4,
+                                           1.84631831751005468180e-5,
+                                           1.42151175831644588870e-7,
+                                           2.04426310338993978564e-15};
   const double q = p - 0.5;
   if (std::abs(q) <= 0.425) {
     const double r = 0.180625 - q * q;
@@ -160,10 +173,10 @@ GammaDistribution::GammaDistribution(double mean, double cv) : mean_(mean) {
   c_ = 1.0 / std::sqrt(9.0 * d_);
 }
 
-// G. Marsaglia and W. W. Tsang, "A simple method for generating gamma variables", ACM Transactions on
-// Mathematical Software 26 (2000) 363-372. With d = k - 1/3, c = 1 / sqrt(9 d), x normal and
-// v = (1 + c x)^3 > 0, d v is accepted where ln u < x^2/2 + d - d v + d ln v. For k < 1 (their
-// section 6): gamma(k) = gamma(k + 1) u^(1/k).
+// G. Marsaglia and W. W. Tsang, "A simple method for generating gamma variables", ACM Transactions
+// on Mathematical Software 26 (2000) 363-372. With d = k - 1/3, c = 1 / sqrt(9 d), x normal and v =
+// (1 + c x)^3 > 0, d v is accepted where ln u < x^2/2 + d - d v + d ln v. For k < 1 (their section
+// 6): gamma(k) = gamma(k + 1) u^(1/k).
 double GammaDistribution::operator()(RandomStream& stream) const {
   if (shape_ == 0) return mean_;
   double variate = 0;
@@ -173,7 +186,8 @@ double GammaDistribution::operator()(RandomStream& stream) const {
     const double u = stream.uniform();
     if (root <= 0) continue;
     const double v = root * root * root;
-    if (portable_log(u) < 0.5 * x * x + d_ - d_ * v + d_ * portable_log(v)) {
+    const bool squeezed = u < 1.0 - 0.0331 * (x * x) * (x * x);  // accepts most without logarithms
+    if (squeezed || portable_log(u) < 0.5 * x * x + d_ - d_ * v + d_ * portable_log(v)) {
       variate = d_ * v;
       break;
     }
@@ -199,6 +213,12 @@ WeightedChoice::WeightedChoice(std::span<const double> weights) {
 // The first i with u * total < w_0 + ... + w_i: entries of weight 0 are never chosen.
 std::size_t WeightedChoice::from(double u) const {
   const double target = u * cumulative_.back();
+  constexpr std::size_t kFew = 16;  // counted without branches: the draw cannot be predicted
+  if (cumulative_.size() <= kFew) {
+    std::size_t below = 0;
+    for (const double sum : cumulative_) below += sum <= target ? 1 : 0;
+    return std::min(below, cumulative_.size() - 1);
+  }
   const auto at = std::upper_bound(cumulative_.begin(), cumulative_.end(), target);
   return std::min(static_cast<std::size_t>(at - cumulative_.begin()), cumulative_.size() - 1);
 }

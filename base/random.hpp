@@ -17,16 +17,16 @@ namespace disagfusion {
 
 /// What a stream is drawn for. Values are part of the results: append, never renumber.
 enum class Purpose : std::uint64_t {
-  arrivals = 1,          ///< gaps between arrivals; id 0
-  mix = 2,               ///< which mix entry a request is; id: request index
-  service = 3,           ///< stage seconds; id: request index
-  transfer_jitter = 4,   ///< network jitter of a transfer
-  control_jitter = 5,    ///< jitter of the control plane
-  belief_error = 6,      ///< deliberate error of the belief
+  arrivals = 1,         ///< gaps between arrivals; id 0
+  mix = 2,              ///< which mix entry a request is; id: request index
+  service = 3,          ///< stage seconds; id: request index
+  transfer_jitter = 4,  ///< network jitter of a transfer
+  control_jitter = 5,   ///< jitter of the control plane
+  belief_error = 6,     ///< deliberate error of the belief
   faults = 7,
-  search = 8,            ///< choices of a search (tune, plan)
-  weights = 9,           ///< noise of the built-in model and other synthetic data
-  load = 10,             ///< choices of the load generator
+  search = 8,   ///< choices of a search (tune, plan)
+  weights = 9,  ///< noise of the built-in model and other synthetic data
+  load = 10,    ///< choices of the load generator
   test = 1000,
 };
 
@@ -43,7 +43,7 @@ constexpr double to_unit(std::uint64_t bits) {
   return (static_cast<double>(bits >> 12U) + 0.5) * 0x1p-52;
 }
 
-// ---- elementary functions, the same bits everywhere ----------------------------------------------
+// ---- elementary functions, the same bits everywhere --------------------------------------------
 
 /// Natural logarithm of a positive, normal, finite x; relative error below 4e-16 (2 ulp).
 double portable_log(double x);
@@ -52,7 +52,7 @@ double portable_exp(double x);
 /// Quantile of the standard normal distribution, 0 < p < 1; relative error about 1e-15.
 double normal_quantile(double p);
 
-// ---- quantiles: one uniform in, one variate out --------------------------------------------------
+// ---- quantiles: one uniform in, one variate out ------------------------------------------------
 
 /// Exponential with the given mean: x = -mean ln u.
 inline double exponential_from(double u, double mean) { return -mean * portable_log(u); }
@@ -117,9 +117,9 @@ class GammaDistribution {
 
  private:
   double mean_;
-  double shape_ = 0;     ///< 1 / cv^2; 0 stands for "constant"
-  double scale_ = 0;     ///< mean cv^2
-  double d_ = 0, c_ = 0; ///< Marsaglia and Tsang's constants
+  double shape_ = 0;      ///< 1 / cv^2; 0 stands for "constant"
+  double scale_ = 0;      ///< mean cv^2
+  double d_ = 0, c_ = 0;  ///< Marsaglia and Tsang's constants
 };
 
 /// A choice among 0 ... n-1 with probabilities proportional to weights.
@@ -133,7 +133,7 @@ class WeightedChoice {
   [[nodiscard]] std::size_t size() const { return cumulative_.size(); }
 
  private:
-  std::vector<double> cumulative_;   ///< sums of the weights up to and including i
+  std::vector<double> cumulative_;  ///< sums of the weights up to and including i
 };
 
 }  // namespace disagfusion

@@ -118,9 +118,11 @@ Scenario read_scenario(const ConfigNode& node, const Overrides& overrides, Loadi
   KnownNames known(scenario.models, complete, hardware);
   scenario.policy = read_policies(root);
   scenario.workload = read_workload(root, known, overrides, false);
+  const std::size_t before_fleet = loading.problems.size();
   scenario.fleet = read_fleet(root, known, is_elastic(scenario.policy));
+  const bool fleet_known = loading.problems.size() == before_fleet;
   read_conduct(root, known, overrides, scenario);
-  scenario.faults = read_faults(root, initial_instances(scenario.fleet));
+  scenario.faults = read_faults(root, fleet_known ? initial_instances(scenario.fleet) : 0);
   scenario.serve = read_serve(root);
   if (overrides.listen) {
     if (!scenario.serve) scenario.serve.emplace();
@@ -131,8 +133,8 @@ Scenario read_scenario(const ConfigNode& node, const Overrides& overrides, Loadi
   return scenario;
 }
 
-std::vector<CatalogueEntry> read_catalogue(const ConfigNode& node, KnownNames& known,
-                                           bool priced, Problems& problems) {
+std::vector<CatalogueEntry> read_catalogue(const ConfigNode& node, KnownNames& known, bool priced,
+                                           Problems& problems) {
   std::vector<CatalogueEntry> catalogue;
   if (!node.is_map() || node.size() == 0) {
     problems.push_back(problem_at(node.place(), "a map such as {A10: {price: 0.75 USD/h, max: 16}}",
@@ -157,14 +159,14 @@ std::vector<CatalogueEntry> read_catalogue(const ConfigNode& node, KnownNames& k
   return catalogue;
 }
 
-void check_node_prices(const std::vector<NodeGroupSpec>& nodes, Problems& problems) {
-  for (const NodeGroupSpec& group : nodes) {
-    Place place = group.place;
-    place.path += ".price";
-    if (!group.price_usd_h)
-      problems.push_back(problem_at(place, as_price().expected, "nothing"));
-    else if (*group.price_usd_h <= 0)
-      problems.push_back(problem_at(place, "a price above 0, as cost is asked", "0 USD/h"));
+void check_node_prices(const ConfigNode& list, const std::vector<NodeGroupSpec>& nodes,
+                       Problems& problems) {
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    MapReader map(list.at(i), problems);
+    if (!map.is_map()) return;  // reported when it was read
+    if (!map.has("price")) map.missing("price", as_price().expected);
+    if (nodes[i].price_usd_h && *nodes[i].price_usd_h <= 0)
+      map.wrong("price", "a price above 0, as cost is asked", map.take("price").shown());
   }
 }
 
@@ -185,13 +187,12 @@ void read_offer(MapReader& root, KnownNames& known, Question& question) {
     question.catalogue = read_catalogue(catalogue, known, priced, root.problems());
   if (!nodes.valid()) return;
   question.base.fleet.nodes = read_node_groups(nodes, known, true, root.problems());
-  if (priced) check_node_prices(question.base.fleet.nodes, root.problems());
+  if (priced) check_node_prices(nodes, question.base.fleet.nodes, root.problems());
 }
 
 Reader<double> as_confidence() {
   const Reader<double> share = as_share();
-  return {share.expected,
-          [=](const ConfigNode& node, Problems& problems) -> std::optional<double> {
+  return {share.expected, [=](const ConfigNode& node, Problems& problems) -> std::optional<double> {
             const auto value = share.read(node, problems);
             if (!value || (*value >= 0.5 && *value < 1)) return value;
             problems.push_back(problem_at(
@@ -205,9 +206,9 @@ Reader<double> as_event_budget() {
   return {expected, [=](const ConfigNode& node, Problems& problems) -> std::optional<double> {
             const auto value = parse_quantity(node.text(), Quantity::events);
             if (value && *value >= 1 && *value <= 1e15) return *value;
-            problems.push_back(problem_at(node.place(), value ? expected + ", from 1 to 1e15 events"
-                                                              : value.error(),
-                                          node.shown()));
+            problems.push_back(problem_at(
+                node.place(), value ? expected + ", from 1 to 1e15 events" : value.error(),
+                node.shown()));
             return std::nullopt;
           }};
 }
@@ -275,8 +276,7 @@ Result<Scenario> load_scenario(const std::string& path, const Overrides& overrid
 }
 
 Result<Scenario> load_scenario(const std::vector<SourceText>& sources) {
-  if (sources.empty())
-    return fail(Problem{"", 0, 0, "", "the text of a scenario", "nothing", ""});
+  if (sources.empty()) return fail(Problem{"", 0, 0, "", "the text of a scenario", "nothing", ""});
   Problems problems;
   Overrides overrides;
   for (const SourceText& source : sources)

@@ -1,5 +1,5 @@
-// From files to Scenario and Question (design 7.2 and 7.5): every key read, every problem reported with
-// its place, nothing ignored.
+// From files to Scenario and Question (design 7.2 and 7.5): every key read, every problem reported
+// with its place, nothing ignored.
 #pragma once
 
 #include <cstdint>

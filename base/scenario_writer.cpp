@@ -31,7 +31,9 @@ class FlowMap {
   FlowMap& number(const std::string& key, Number value) {
     return raw(key, fmt::format("{}", value));
   }
-  FlowMap& duration(const std::string& key, Duration value) { return raw(key, duration_text(value)); }
+  FlowMap& duration(const std::string& key, Duration value) {
+    return raw(key, duration_text(value));
+  }
   FlowMap& slots(const std::string& key, std::uint32_t value) {
     return value == kUnlimited ? raw(key, "unlimited") : number(key, value);
   }
@@ -51,7 +53,8 @@ std::string flow_list(const std::vector<std::string>& items) {
 }
 
 /// "key:\n  - item\n  - item\n", or nothing for no items.
-std::string block_list(const std::string& key, const std::vector<std::string>& items, int indent = 0) {
+std::string block_list(const std::string& key, const std::vector<std::string>& items,
+                       int indent = 0) {
   if (items.empty()) return {};
   std::string out = fmt::format("{:{}}{}:\n", "", indent, key);
   for (const std::string& item : items) out += fmt::format("{:{}}- {}\n", "", indent + 2, item);
@@ -82,7 +85,8 @@ std::string written_path(const std::string& path, const std::string& folder) {
   return error || relative.empty() ? path : relative.string();
 }
 
-// ---- models, hardware ----------------------------------------------------------------------------
+// ---- models, hardware
+// ----------------------------------------------------------------------------
 
 std::string kind_text(StageKind kind) {
   static const char* const kNames[]{"encoder", "image_encoder", "dit", "decoder", "other"};
@@ -116,9 +120,9 @@ std::string model_text(const ModelSpec& model) {
   if (model.shipped) return fmt::format("  - {}\n", yaml_text(model.name));
   std::string out = fmt::format("  - name: {}\n", yaml_text(model.name));
   if (model.input_bytes) out += fmt::format("    input: {}\n", bytes_text(*model.input_bytes));
-  out += block_list("stages", each(model.stages, [&](const StageSpec& stage) {
-                      return stage_text(model, stage);
-                    }), 4);
+  out += block_list(
+      "stages",
+      each(model.stages, [&](const StageSpec& stage) { return stage_text(model, stage); }), 4);
   if (model.architecture)
     out += fmt::format("    architecture: {}\n", architecture_text(*model.architecture));
   return out;
@@ -132,16 +136,25 @@ std::string gpu_text(const GpuSpec& gpu) {
       [&](const char* key, double number, GpuUnit unit) {
         if (number == 0) return;
         switch (unit) {
-          case GpuUnit::plain: map.number(key, number); break;
-          case GpuUnit::bytes: map.raw(key, bytes_text(number)); break;
-          case GpuUnit::bandwidth: map.raw(key, bandwidth_text(number)); break;
-          case GpuUnit::price: map.raw(key, fmt::format("{} USD/h", number)); break;
+          case GpuUnit::plain:
+            map.number(key, number);
+            break;
+          case GpuUnit::bytes:
+            map.raw(key, bytes_text(number));
+            break;
+          case GpuUnit::bandwidth:
+            map.raw(key, bandwidth_text(number));
+            break;
+          case GpuUnit::price:
+            map.raw(key, fmt::format("{} USD/h", number));
+            break;
         }
       });
   return map.str();
 }
 
-// ---- workload ------------------------------------------------------------------------------------
+// ---- workload
+// ------------------------------------------------------------------------------------
 
 std::string arrivals_text(const ArrivalsSpec& arrivals) {
   static const char* const kNames[]{"poisson", "gamma", "deterministic", "burst"};
@@ -179,12 +192,15 @@ std::string workload_text(const Scenario& scenario, const std::string& folder) {
     line("closed_loop", FlowMap().number("concurrency", *workload.closed_loop_concurrency).str());
   if (workload.requests) line("requests", fmt::format("{}", *workload.requests));
   if (workload.duration) line("duration", duration_text(*workload.duration));
-  return out + block_list("mix", each(workload.mix, [&](const MixEntry& entry) {
-                            return mix_text(entry, scenario.models);
-                          }), 2);
+  return out +
+         block_list("mix",
+                    each(workload.mix,
+                         [&](const MixEntry& entry) { return mix_text(entry, scenario.models); }),
+                    2);
 }
 
-// ---- fleet ---------------------------------------------------------------------------------------
+// ---- fleet
+// ---------------------------------------------------------------------------------------
 
 std::string link_text(const LinkSpec& link) {
   FlowMap map;
@@ -201,7 +217,9 @@ std::string gpu_counts_text(const std::map<std::string, std::uint32_t>& gpus) {
 
 std::string node_group_text(const NodeGroupSpec& group) {
   FlowMap map;
-  map.text("name", group.name).raw("gpus", gpu_counts_text(group.gpus)).number("count", group.count);
+  map.text("name", group.name)
+      .raw("gpus", gpu_counts_text(group.gpus))
+      .number("count", group.count);
   if (group.inside_bandwidth > 0)
     map.raw("inside", FlowMap().raw("bandwidth", bandwidth_text(group.inside_bandwidth)).str());
   map.maybe(group.nic, [&](const LinkSpec& link) { map.raw("nic", link_text(link)); });
@@ -213,10 +231,12 @@ std::string node_group_text(const NodeGroupSpec& group) {
 
 std::string pool_text(const PoolSpec& pool, const Scenario& scenario) {
   FlowMap map;
-  map.raw("stages", flow_list(each(pool.stages, [](const StageRef& ref) { return yaml_text(ref.text); })));
+  map.raw("stages",
+          flow_list(each(pool.stages, [](const StageRef& ref) { return yaml_text(ref.text); })));
   map.text("gpu", pool.gpu).number("count", pool.count).number("degree", pool.degree);
   map.number("max_batch", pool.max_batch).slots("input_slots", input_slots_of(pool, scenario));
-  map.slots("output_slots", pool.output_slots).text("dtype", pool.dtype.empty() ? "bf16" : pool.dtype);
+  map.slots("output_slots", pool.output_slots)
+      .text("dtype", pool.dtype.empty() ? "bf16" : pool.dtype);
   return map.raw("offload", pool.offload ? "on" : "off").str();
 }
 
@@ -230,12 +250,14 @@ std::string fleet_text(const Scenario& scenario) {
   } else {
     out += block_list("nodes", each(fleet.nodes, node_group_text), 2);
   }
-  return out + block_list("pools", each(fleet.pools, [&](const PoolSpec& pool) {
-                            return pool_text(pool, scenario);
-                          }), 2);
+  return out +
+         block_list(
+             "pools",
+             each(fleet.pools, [&](const PoolSpec& pool) { return pool_text(pool, scenario); }), 2);
 }
 
-// ---- policy, costs -------------------------------------------------------------------------------
+// ---- policy, costs
+// -------------------------------------------------------------------------------
 
 std::string policy_text(const PolicySpec& policy) {
   if (!policy.parameters.is_map() || policy.parameters.size() == 0) return yaml_text(policy.name);
@@ -298,7 +320,8 @@ std::string startup_text(const StartupLine& line) {
   return map.maybe(line.load, [&](Duration d) { map.duration("load", d); }).str();
 }
 
-// ---- the rest ------------------------------------------------------------------------------------
+// ---- the rest
+// ------------------------------------------------------------------------------------
 
 std::string control_text(const ControlSpec& control) {
   return FlowMap()
@@ -331,7 +354,9 @@ std::string slo_text(const SloSpec& slo) {
   FlowMap map;
   if (where.str() != "{}") map.raw("where", where.str());
   if (slo.latency)
-    return map.raw("latency", bound_text(*slo.latency)).raw("attainment", share_text(slo.attainment)).str();
+    return map.raw("latency", bound_text(*slo.latency))
+        .raw("attainment", share_text(slo.attainment))
+        .str();
   FlowMap statistics;
   for (const auto& [name, bound] : slo.statistics) statistics.raw(name, bound_text(bound));
   return map.raw("latency", statistics.str()).str();

@@ -27,8 +27,8 @@ std::string quantity_example(Quantity quantity);
 /// The units, as messages list them.
 std::string quantity_units(Quantity quantity);
 
-/// The value in the base unit, or what was expected instead. Finite, sign as written: ranges are the
-/// reader's. NaN, infinity, hexadecimal numbers and separators are refused.
+/// The value in the base unit, or what was expected instead. Finite, sign as written: ranges are
+/// the reader's. NaN, infinity, hexadecimal numbers and separators are refused.
 tl::expected<double, std::string> parse_quantity(std::string_view text, Quantity quantity);
 
 /// A plain decimal number ("3", "0.5", "2e8"): the whole text, finite; else nothing.

@@ -112,8 +112,7 @@ std::vector<MixEntry> read_mix(MapReader& map, KnownNames& known, bool has_trace
   const std::vector<ModelSpec>& models = known.models();
   const ConfigNode list = map.take("mix");
   if (!list.valid()) {
-    if (models.size() > 1 && !has_trace)
-      map.missing("mix", "a mix (there are several models)");
+    if (models.size() > 1 && !has_trace) map.missing("mix", "a mix (there are several models)");
     return default_mix(models, map.place_of("mix"));
   }
   if (!list.is_list() || list.size() == 0) {
@@ -144,8 +143,8 @@ void read_source(MapReader& map, const Overrides& overrides, WorkloadSpec& workl
     workload.closed_loop_concurrency = loop.required("concurrency", as_count(1));
     loop.finish();
   }
-  const int given = (map.has("trace") ? 1 : 0) + (arrivals.valid() ? 1 : 0) +
-                    (closed_loop.valid() ? 1 : 0);
+  const int given =
+      (map.has("trace") ? 1 : 0) + (arrivals.valid() ? 1 : 0) + (closed_loop.valid() ? 1 : 0);
   if (given > 1) {
     const std::string second = closed_loop.valid() ? "closed_loop" : "arrivals";
     map.wrong(second, "one of trace, arrivals and closed_loop", fmt::format("{} of them", given));
@@ -190,8 +189,7 @@ void check_end(MapReader& map, const WorkloadSpec& workload, bool steady) {
 WorkloadSpec read_workload(MapReader& root, KnownNames& known, const Overrides& overrides,
                            bool steady) {
   WorkloadSpec workload;
-  const ConfigNode node =
-      root.required("workload", Reader<ConfigNode>{"a map of the workload", as_node().read});
+  const ConfigNode node = root.required("workload", as_node("a map of the workload"));
   if (!node.valid()) return workload;
   MapReader map(node, root.problems(), "a map of the workload");
   workload.place = node.place();

@@ -40,9 +40,12 @@ find_package_handle_standard_args(DisagTorch
   REASON_FAILURE_MESSAGE "Set DISAGFUSION_TORCH_ROOT, run scripts/setup, or configure with -DDISAGFUSION_WITH_TORCH=OFF")
 
 if(DisagTorch_FOUND AND NOT TARGET disagfusion::torch)
-  add_library(disagfusion::torch INTERFACE IMPORTED)
-  target_include_directories(disagfusion::torch SYSTEM INTERFACE
-    "${DISAGFUSION_TORCH_ROOT}/include" "${DISAGFUSION_TORCH_ROOT}/include/torch/csrc/api/include")
+  add_library(disagfusion::torch INTERFACE IMPORTED GLOBAL)
+  # The wheel bundles fmt, protobuf, pybind11 and others in unlike versions: its folders are searched
+  # after the system's, of which -idirafter also makes them part (no warnings from them).
+  target_compile_options(disagfusion::torch INTERFACE
+    "SHELL:-idirafter ${DISAGFUSION_TORCH_ROOT}/include"
+    "SHELL:-idirafter ${DISAGFUSION_TORCH_ROOT}/include/torch/csrc/api/include")
   # Backends register themselves when their library is loaded, so it must not be dropped.
   set(disagfusion_torch_libraries -Wl,--no-as-needed)
   file(GLOB disagfusion_cublas "${DISAGFUSION_TORCH_ROOT}/../nvidia/*/lib/libcublas.so*"

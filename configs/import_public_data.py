@@ -14,7 +14,7 @@ import pathlib
 import re
 import sys
 
-# Columns of model_architectures.csv that struct Architecture (base/scenario.hpp) holds, in its order.
+# Columns of model_architectures.csv that struct Architecture (base/scenario.hpp) holds, in order.
 TEXT_FIELDS = ["task", "block_type", "text_encoder", "image_encoder"]
 NUMBER_FIELDS = [
     "dit_params_b", "text_params_b", "vae_params_m",
@@ -60,7 +60,7 @@ VAE_WEIGHTS = [
 
 
 def conditions_on_image(row):
-    """Whether the encoder stage encodes an image beside the prompt, and so is a stage of its own."""
+    """Whether the encoder stage encodes an image beside the prompt (so it has other weights)."""
     return row["task"] in ("i2v", "i2i")
 
 
@@ -130,7 +130,7 @@ def gpu_yaml(row):
 
 
 def write_folder(folder, files):
-    """Writes `files` (name -> text) and removes other .yaml files that this script wrote earlier."""
+    """Writes `files` (name -> text); removes other .yaml files that this script wrote earlier."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.yaml"):
         written_by_us = old.read_text(encoding="utf-8").startswith("# Written by configs/import_")
@@ -153,7 +153,8 @@ def main(arguments):
     out = pathlib.Path(arguments[2]) if len(arguments) == 3 else pathlib.Path(__file__).parent
     models = read_rows(data / "model_architectures.csv")
     gpus = read_rows(data / "gpus.csv")
-    write_folder(out / "models", {f"{row['model'].lower()}.yaml": model_yaml(row) for row in models})
+    write_folder(out / "models",
+                 {f"{row['model'].lower()}.yaml": model_yaml(row) for row in models})
     write_folder(out / "hardware", {f"{row['gpu']}.yaml": gpu_yaml(row) for row in gpus})
     print(f"{len(models)} models, {len(gpus)} GPU types")
     return 0

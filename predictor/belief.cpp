@@ -147,8 +147,7 @@ Result<Belief> make_belief(const Scenario& scenario, const StageGraph& graph,
   auto inner = make_cost_model(scenario, graph, gpu_types, own ? spec.costs : scenario.costs);
   if (!inner) return tl::unexpected<Problems>(std::move(inner.error()));
   Belief belief;
-  belief.costs =
-      std::make_unique<BelievedCosts>(std::move(*inner), scenario, graph, gpu_types);
+  belief.costs = std::make_unique<BelievedCosts>(std::move(*inner), scenario, graph, gpu_types);
   belief.learning = spec.learning;
   belief.description = description_of(spec);
   return belief;

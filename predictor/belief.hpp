@@ -16,11 +16,11 @@ struct Belief {
 };
 
 /// The belief that the scenario asks for: the means of `costs`, or costs of its own; then times
-/// belief.error: a bias a stage, and a lognormal factor of mean 1 and the given cv, drawn once for each
-/// (stage, shape, GPU type) from the scenario's seed, the same in every fleet. Its answers are
+/// belief.error: a bias a stage, and a lognormal factor of mean 1 and the given cv, drawn once for
+/// each (stage, shape, GPU type) from the scenario's seed, the same in every fleet. Its answers are
 /// constants (a belief knows expected seconds); their intervals are those of the distribution.
-/// Problems: those of make_cost_model; a bias for a stage that no model has; a profile, which is not
-/// yet supported.
+/// Problems: those of make_cost_model; a bias for a stage that no model has; a profile, which is
+/// not yet supported.
 Result<Belief> make_belief(const Scenario& scenario, const StageGraph& graph,
                            const std::vector<std::string>& gpu_types);
 

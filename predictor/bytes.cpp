@@ -8,9 +8,9 @@
 namespace disagfusion::predictor {
 namespace {
 
-constexpr double kBytesANumber = 2;          // bf16 on the wire
-constexpr double kClipTokens = 257;          // ViT-H/14: 16 x 16 patches and a class token
-constexpr double kClipWidth = 1280;          // of its penultimate layer
+constexpr double kBytesANumber = 2;  // bf16 on the wire
+constexpr double kClipTokens = 257;  // ViT-H/14: 16 x 16 patches and a class token
+constexpr double kClipWidth = 1280;  // of its penultimate layer
 
 double latents_of_one(const Architecture& model, const Shape& shape) {
   return model.vae_channels * latent_frames(model, shape) *
@@ -26,8 +26,8 @@ double image_condition_bytes(const Architecture& model, const Shape& shape) {
 
 }  // namespace
 
-// bytes = 2 m d c + condition: m text tokens that the DiT sees, d their width, c = 2 with guidance by
-// passes, else 1.
+// bytes = 2 m d c + condition: m text tokens that the DiT sees, d their width, c = 2 with guidance
+// by passes, else 1.
 double encoder_output_bytes(const Architecture& model, const Shape& shape) {
   const int tokens = model.text_seq_in_dit > 0 && model.text_max_tokens > 0
                          ? std::min(model.text_seq_in_dit, model.text_max_tokens)
@@ -44,11 +44,15 @@ double latent_bytes(const Architecture& model, const Shape& shape) {
 
 double stage_output_bytes(StageKind kind, const Architecture& model, const Shape& shape) {
   switch (kind) {
-    case StageKind::encoder: return encoder_output_bytes(model, shape);
-    case StageKind::image_encoder: return image_condition_bytes(model, shape);
-    case StageKind::dit: return latent_bytes(model, shape);
+    case StageKind::encoder:
+      return encoder_output_bytes(model, shape);
+    case StageKind::image_encoder:
+      return image_condition_bytes(model, shape);
+    case StageKind::dit:
+      return latent_bytes(model, shape);
     case StageKind::decoder:
-    case StageKind::other: return 0;
+    case StageKind::other:
+      return 0;
   }
   return 0;
 }

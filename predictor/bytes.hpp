@@ -12,7 +12,8 @@ double encoder_output_bytes(const Architecture& model, const Shape& shape);
 /// Latents of all images of the request, 2 bytes a number.
 double latent_bytes(const Architecture& model, const Shape& shape);
 
-/// What a stage of this kind hands over; 0 for a decoder (the client's own business) and for `other`.
+/// What a stage of this kind hands over; 0 for a decoder (the client's own business) and for
+/// `other`.
 double stage_output_bytes(StageKind kind, const Architecture& model, const Shape& shape);
 
 }  // namespace disagfusion::predictor

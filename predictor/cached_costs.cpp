@@ -44,8 +44,7 @@ const Estimate& CachedCosts::ask(NodeId node, std::uint32_t shape_class, GpuType
     block = std::make_unique<Estimate[]>(size);
     for (std::size_t i = 0; i < size; ++i) block[i].seconds = -1;
   }
-  Estimate& answer =
-      block[(gpu.index() * variants_.size() + variant) * largest_batch_ + batch - 1];
+  Estimate& answer = block[(gpu.index() * variants_.size() + variant) * largest_batch_ + batch - 1];
   answer = costs_->estimate(query);
   return answer;
 }

@@ -36,8 +36,10 @@ class CachedCosts {
                      std::uint32_t batch) {
     Estimate* const block = blocks_[shape_class * node_count_ + node.index()].get();
     if (block != nullptr && batch - 1 < largest_batch_) [[likely]] {
-      Estimate& known = block[(gpu.index() * variants_.size() + variant) * largest_batch_ + batch - 1];
-      if (known.seconds >= 0) [[likely]] return known;
+      Estimate& known =
+          block[(gpu.index() * variants_.size() + variant) * largest_batch_ + batch - 1];
+      if (known.seconds >= 0) [[likely]]
+        return known;
     }
     return ask(node, shape_class, gpu, variant, batch);
   }
@@ -51,8 +53,9 @@ class CachedCosts {
   std::vector<Variant> variants_;
   std::uint32_t largest_batch_;
   std::vector<Shape> shapes_;
-  std::vector<std::unique_ptr<Estimate[]>> blocks_;  ///< by shape, then node; seconds < 0: not asked
-  std::vector<std::unique_ptr<Estimate>> larger_;    ///< answers for batches above largest_batch
+  std::vector<std::unique_ptr<Estimate[]>>
+      blocks_;                                     ///< by shape, then node; seconds < 0: not asked
+  std::vector<std::unique_ptr<Estimate>> larger_;  ///< answers for batches above largest_batch
 };
 
 }  // namespace disagfusion::predictor

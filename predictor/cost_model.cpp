@@ -19,10 +19,14 @@ namespace disagfusion::predictor {
 
 const char* name_of(Source source) {
   switch (source) {
-    case Source::measured: return "measured";
-    case Source::fitted: return "fitted";
-    case Source::roofline: return "roofline";
-    case Source::extrapolated: return "extrapolated";
+    case Source::measured:
+      return "measured";
+    case Source::fitted:
+      return "fitted";
+    case Source::roofline:
+      return "roofline";
+    case Source::extrapolated:
+      return "extrapolated";
   }
   return "?";
 }
@@ -34,8 +38,10 @@ const char* name_of(Source source) {
 IntervalFactors interval_of(Distribution distribution, double cv) {
   constexpr double kZ = 1.6448536269514722;
   switch (distribution) {
-    case Distribution::constant: return {1, 1};
-    case Distribution::exponential: return {-portable_log(0.95), -portable_log(0.05)};
+    case Distribution::constant:
+      return {1, 1};
+    case Distribution::exponential:
+      return {-portable_log(0.95), -portable_log(0.05)};
     case Distribution::lognormal: {
       const double variance = portable_log(1 + cv * cv);
       const double z = kZ * std::sqrt(variance);
@@ -127,9 +133,9 @@ ScenarioCosts::ScenarioCosts(const Scenario& scenario, const StageGraph& graph,
     for (const std::string& name : gpu_types) {
       const auto gpu = scenario.gpus.find(name);
       const bool known = model.architecture && gpu != scenario.gpus.end();
-      rooflines_.push_back(known ? std::optional<Roofline>(std::in_place, *model.architecture,
-                                                           gpu->second)
-                                 : std::nullopt);
+      rooflines_.push_back(
+          known ? std::optional<Roofline>(std::in_place, *model.architecture, gpu->second)
+                : std::nullopt);
     }
   }
   for (std::uint16_t n = 0; n < graph.nodes.size(); ++n) {
@@ -235,13 +241,8 @@ void ScenarioCosts::describe(const Scenario& scenario, const StageGraph& graph,
   std::set<std::pair<NodeId, GpuTypeId>> told;
   for (std::uint16_t n = 0; n < nodes_.size(); ++n) {
     for (const PoolSpec& pool : scenario.fleet.pools) {
-      const bool here = std::any_of(
-          pool.stages.begin(), pool.stages.end(), [&](const StageRef& stage) {
-            return std::find(stage.nodes.begin(), stage.nodes.end(), NodeId(n)) !=
-                   stage.nodes.end();
-          });
       const auto at = std::find(gpu_types.begin(), gpu_types.end(), pool.gpu);
-      if (!here || at == gpu_types.end()) continue;
+      if (!hosts(pool, graph, NodeId(n)) || at == gpu_types.end()) continue;
       const GpuTypeId gpu(static_cast<std::uint16_t>(at - gpu_types.begin()));
       if (!told.insert({NodeId(n), gpu}).second) continue;
       costs_used_.push_back({NodeId(n), gpu, graph.node_names[n], pool.gpu,
@@ -265,8 +266,8 @@ std::string shape_text(const Shape& shape) {
 }
 
 /// What a pool asks that nothing answers; empty when all is covered.
-std::string uncovered(const ScenarioCosts& costs, const Scenario& scenario,
-                      const StageGraph& graph, const PoolSpec& pool, NodeId node, GpuTypeId gpu) {
+std::string uncovered(const ScenarioCosts& costs, const Scenario& scenario, const StageGraph& graph,
+                      const PoolSpec& pool, NodeId node, GpuTypeId gpu) {
   const std::string_view dtype = pool.dtype.empty() ? "bf16" : std::string_view(pool.dtype);
   std::string refusal = costs.refusal(node, gpu);
   if (refusal.empty() && !parse_number_format(dtype))
@@ -291,10 +292,14 @@ std::string uncovered(const ScenarioCosts& costs, const Scenario& scenario,
 
 Problem uncovered_problem(const Place& place, const std::string& stage, const std::string& gpu,
                           const std::string& where, const std::string& got) {
-  return {place.file, place.line, place.column, place.path,
+  return {place.file,
+          place.line,
+          place.column,
+          place.path,
           fmt::format("a cost line or a model with an architecture for stage {} on GPU {} ({})",
                       stage, gpu, where),
-          got, ""};
+          got,
+          ""};
 }
 
 Problems coverage_problems(const ScenarioCosts& costs, const Scenario& scenario,
@@ -306,13 +311,13 @@ Problems coverage_problems(const ScenarioCosts& costs, const Scenario& scenario,
     DF_CHECK(at != gpu_types.end(), "pool {} names GPU type {}, which gpu_types lacks", p + 1,
              pool.gpu);
     const GpuTypeId gpu(static_cast<std::uint16_t>(at - gpu_types.begin()));
-    for (const StageRef& stage : pool.stages)
-      for (const NodeId node : stage.nodes) {
-        const std::string got = uncovered(costs, scenario, graph, pool, node, gpu);
-        if (!got.empty())
-          problems.push_back(uncovered_problem(pool.place, graph.node_names[node.index()], pool.gpu,
-                                               fmt::format("pool {}", p + 1), got));
-      }
+    for (std::uint16_t n = 0; n < graph.nodes.size(); ++n) {
+      if (!hosts(pool, graph, NodeId(n))) continue;
+      const std::string got = uncovered(costs, scenario, graph, pool, NodeId(n), gpu);
+      if (!got.empty())
+        problems.push_back(uncovered_problem(pool.place, graph.node_names[n], pool.gpu,
+                                             fmt::format("pool {}", p + 1), got));
+    }
   }
   if (!scenario.fleet.pools.empty()) return problems;
   for (std::uint16_t n = 0; n < graph.nodes.size(); ++n) {

@@ -19,8 +19,8 @@ namespace disagfusion::predictor {
 enum class Source : std::uint8_t { measured, fitted, roofline, extrapolated };
 const char* name_of(Source source);
 
-/// One question. `batch` counts images (requests x images a request). `steps` is what the request asks
-/// for; a part of them costs Estimate::seconds_of().
+/// One question. `batch` counts images (requests x images a request). `steps` is what the request
+/// asks for; a part of them costs Estimate::seconds_of().
 struct Query {
   NodeId node;
   Shape shape;
@@ -35,13 +35,16 @@ struct Estimate {
   double seconds = 0;         ///< expected; constant distribution: exact
   double lo_s = 0, hi_s = 0;  ///< 5 % and 95 %
   Distribution distribution = Distribution::constant;
-  double cv = 0;                      ///< of the distribution
-  double fixed_s = 0, per_step_s = 0; ///< seconds = fixed + per_step x steps where known;
-                                      ///< otherwise fixed 0 and per_step = seconds / steps
+  double cv = 0;                       ///< of the distribution
+  double fixed_s = 0, per_step_s = 0;  ///< seconds = fixed + per_step x steps where known;
+                                       ///< otherwise fixed 0 and per_step = seconds / steps
   Source source = Source::measured;
 
-  /// Expected seconds of `steps` of the steps. The fixed part belongs to every call, a resumed one too.
-  [[nodiscard]] double seconds_of(std::uint32_t steps) const { return fixed_s + per_step_s * steps; }
+  /// Expected seconds of a call that does `steps` of the steps, the fixed part included.
+  /// too.
+  [[nodiscard]] double seconds_of(std::uint32_t steps) const {
+    return fixed_s + per_step_s * steps;
+  }
 };
 
 /// Where the costs of a stage on a GPU type come from: rows of the result's `costs_used`.
@@ -73,8 +76,8 @@ class CostModel {
   /// names as its output, else 0.
   [[nodiscard]] virtual double output_bytes(NodeId node, const Shape& shape) const = 0;
   /// Peak device memory of one instance that hosts this stage alone: weights, activations of the
-  /// batch. Bytes a GPU; 0 where the model has no architecture (see not_modelled()). An instance that
-  /// hosts several stages needs the sum of the weights and the largest activations.
+  /// batch. Bytes a GPU; 0 where the model has no architecture (see not_modelled()). An instance
+  /// that hosts several stages needs the sum of the weights and the largest activations.
   [[nodiscard]] virtual double weight_bytes(NodeId node, std::string_view dtype) const = 0;
   [[nodiscard]] virtual double activation_bytes(const Query& query) const = 0;
   /// Weights on the device at once: weight_bytes(), or two blocks of them where they are streamed.
@@ -87,10 +90,10 @@ class CostModel {
 };
 
 /// Looks costs up in `lines` (the most specific match wins), and predicts by roofline what no line
-/// covers. `gpu_types` gives the names behind GpuTypeId. Problems: two equally specific lines match a
-/// reachable question; a stage that neither a line nor an architecture covers, named with its pool.
-/// Without pools (plan questions) every stage must be possible on at least one GPU type.
-/// The scenario is copied from, not kept.
+/// covers. `gpu_types` gives the names behind GpuTypeId. Problems: two equally specific lines match
+/// a reachable question; a stage that neither a line nor an architecture covers, named with its
+/// pool. Without pools (plan questions) every stage must be possible on at least one GPU type. The
+/// scenario is copied from, not kept.
 Result<std::unique_ptr<CostModel>> make_cost_model(const Scenario& scenario,
                                                    const StageGraph& graph,
                                                    const std::vector<std::string>& gpu_types,

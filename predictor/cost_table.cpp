@@ -36,9 +36,9 @@ PreparedLine prepare(const CostLine& line, std::uint32_t position) {
 
 /// The questions that can be asked of a stage on a GPU type, as the scenario limits them.
 struct Reach {
-  std::set<std::uint32_t> degrees;    ///< empty: any
-  std::set<std::string> dtypes;       ///< empty: any
-  std::uint32_t largest_batch = kAny; ///< images; kAny: unlimited
+  std::set<std::uint32_t> degrees;     ///< empty: any
+  std::set<std::string> dtypes;        ///< empty: any
+  std::uint32_t largest_batch = kAny;  ///< images; kAny: unlimited
 };
 
 std::uint32_t most_images(const Scenario& scenario, ModelId model) {
@@ -46,12 +46,6 @@ std::uint32_t most_images(const Scenario& scenario, ModelId model) {
   for (const MixEntry& entry : scenario.workload.mix)
     if (entry.model == model) most = std::max(most, entry.shape.images);
   return most;
-}
-
-bool hosts(const PoolSpec& pool, NodeId node) {
-  for (const StageRef& stage : pool.stages)
-    if (std::find(stage.nodes.begin(), stage.nodes.end(), node) != stage.nodes.end()) return true;
-  return false;
 }
 
 /// Nothing when the stage never runs on that GPU type.
@@ -63,7 +57,7 @@ std::optional<Reach> reach_of(const Scenario& scenario, const StageGraph& graph,
   bool found = false;
   std::uint32_t batch = 1;
   for (const PoolSpec& pool : scenario.fleet.pools) {
-    if (pool.gpu != gpu || (!moves && !hosts(pool, node))) continue;
+    if (pool.gpu != gpu || (!moves && !hosts(pool, graph, node))) continue;
     found = true;
     reach.degrees.insert(pool.degree);
     reach.dtypes.insert(pool.dtype.empty() ? "bf16" : pool.dtype);
@@ -118,10 +112,10 @@ bool shape_reachable(const Scenario& scenario, ModelId model, const PreparedLine
 }
 
 bool reachable(const Reach& reach, const PreparedLine& shared) {
-  const bool degree = shared.degree == kAny || reach.degrees.empty() ||
-                      reach.degrees.contains(shared.degree);
-  const bool dtype = shared.dtype.empty() || reach.dtypes.empty() ||
-                     reach.dtypes.contains(shared.dtype);
+  const bool degree =
+      shared.degree == kAny || reach.degrees.empty() || reach.degrees.contains(shared.degree);
+  const bool dtype =
+      shared.dtype.empty() || reach.dtypes.empty() || reach.dtypes.contains(shared.dtype);
   const bool batch = shared.batch == kAny || shared.batch <= reach.largest_batch;
   return degree && dtype && batch;
 }
@@ -183,6 +177,14 @@ bool admits_node(const CostLine& line, const StageGraph& graph, NodeId node,
   const std::string& model = graph.model_names[stage.model.index()];
   if (line.model && *line.model != model) return false;
   return !line.stage || *line.stage == stage_name || *line.stage == model + "/" + stage_name;
+}
+
+bool hosts(const PoolSpec& pool, const StageGraph& graph, NodeId node) {
+  const WeightsId weights = graph.nodes[node.index()].weights;
+  for (const StageRef& stage : pool.stages)
+    for (const NodeId named : stage.nodes)
+      if (graph.nodes[named.index()].weights == weights) return true;
+  return false;
 }
 
 std::string stage_name_of(const Scenario& scenario, const StageGraph& graph, NodeId node) {

@@ -1,5 +1,5 @@
-// The lines of `costs` prepared for asking: for each stage and GPU type the lines that can match, the
-// most specific first.
+// The lines of `costs` prepared for asking: for each stage and GPU type the lines that can match,
+// the most specific first.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,11 @@ namespace disagfusion::predictor {
 struct PreparedLine {
   static constexpr std::uint32_t kAny = 0xffffffffU;
 
-  std::uint32_t width = kAny, height = kAny, frames = kAny, steps = kAny, batch = kAny, degree = kAny;
-  std::string dtype;       ///< empty: any
-  bool whole = false;      ///< `seconds`: the same for any number of steps
-  double fixed = 0;        ///< seconds; of a `whole` line all of them
+  std::uint32_t width = kAny, height = kAny, frames = kAny, steps = kAny, batch = kAny,
+                degree = kAny;
+  std::string dtype;   ///< empty: any
+  bool whole = false;  ///< `seconds`: the same for any number of steps
+  double fixed = 0;    ///< seconds; of a `whole` line all of them
   double per_step = 0;
   Distribution distribution = Distribution::constant;
   double cv = 0;
@@ -46,6 +47,9 @@ int specificity_of(const CostLine& line);
 bool admits_node(const CostLine& line, const StageGraph& graph, NodeId node,
                  const std::string& stage_name);
 
+/// Whether the pool serves this stage: by name, or because it serves another with the same weights.
+bool hosts(const PoolSpec& pool, const StageGraph& graph, NodeId node);
+
 /// The stage's own name, without its model.
 std::string stage_name_of(const Scenario& scenario, const StageGraph& graph, NodeId node);
 
@@ -61,7 +65,8 @@ class CostTable {
       if (line.matches(query)) return &line;
     return nullptr;
   }
-  /// The line for this stage and GPU type with the fewest mismatches, then the most specific; or none.
+  /// The line for this stage and GPU type with the fewest mismatches, then the most specific; or
+  /// none.
   [[nodiscard]] const PreparedLine* nearest(const Query& query) const;
   /// Whether any line is for this stage and GPU type.
   [[nodiscard]] bool mentions(NodeId node, GpuTypeId gpu) const { return !row(node, gpu).empty(); }
@@ -81,8 +86,8 @@ Problems unknown_names(const Scenario& scenario, const StageGraph& graph,
 
 /// Pairs of equally specific lines that match one reachable question, unless a more specific line
 /// matches all that they share. Reachable: a stage on a GPU type (of its pools while elasticity is
-/// static, else any of the fleet), a degree, a number format and a batch that its pools allow, a shape of
-/// the mix, or any shape where a trace brings its own.
+/// static, else any of the fleet), a degree, a number format and a batch that its pools allow, a
+/// shape of the mix, or any shape where a trace brings its own.
 Problems ambiguous_lines(const Scenario& scenario, const StageGraph& graph,
                          const std::vector<std::string>& gpu_types,
                          const std::vector<CostLine>& lines, const CostTable& table);

@@ -18,8 +18,8 @@ struct CsvRow {
   int line = 1;
 };
 
-/// All rows, the header first; blank lines are left out. Problems: a quote that is not closed, a row
-/// with more or fewer fields than the header, no header.
+/// All rows, the header first; blank lines are left out. Problems: a quote that is not closed, a
+/// row with more or fewer fields than the header, no header.
 Result<std::vector<CsvRow>> parse_csv(std::string_view text, const std::string& file);
 
 /// The text as one field, quoted where it must be.

@@ -5,9 +5,10 @@
 namespace disagfusion::predictor {
 namespace {
 
-// Live tensors of width H a token, in a DiT block: residual, normalised, q, k, v, attention output and
-// the widest MLP tensor (about 4 H twice). Serving-tuned code stays near it; the published reference
-// code of Wan and HunyuanVideo needs 37-57 (float32 modulation, float64 rotary embedding).
+// Live tensors of width H a token, in a DiT block: residual, normalised, q, k, v, attention output
+// and the widest MLP tensor (about 4 H twice). Serving-tuned code stays near it; the published
+// reference code of Wan and HunyuanVideo needs 37-57 (float32 modulation, float64 rotary
+// embedding).
 constexpr double kTensorsAToken = 14;
 // Bytes a pixel at the VAE's full resolution: about 6.5 live tensors of 128 channels, 2 bytes each.
 // From FLUX.1-dev at batch 4, 8, 16 on H100 (rows M262, M264, M266): 1.4-1.75 GB a megapixel.
@@ -15,7 +16,8 @@ constexpr double kVaeBytesAPixel = 1.7e3;
 constexpr double kStreamedBlocks = 2;
 
 double vae_peak(const Architecture& model, const Shape& shape, double images) {
-  const double frames = std::min(shape.frames, static_cast<std::uint32_t>(std::max(1, model.vae_t)));
+  const double frames =
+      std::min(shape.frames, static_cast<std::uint32_t>(std::max(1, model.vae_t)));
   return kVaeBytesAPixel * shape.width * shape.height * std::max(1.0, frames) * images;
 }
 
@@ -29,15 +31,19 @@ double text_activations(const Architecture& model, double prompts) {
 double stage_weight_bytes(StageKind kind, const Architecture& model, NumberFormat format) {
   const double bytes = bytes_per_parameter(format);
   switch (kind) {
-    case StageKind::dit: return model.dit_params_b * 1e9 * bytes;
-    case StageKind::decoder: return vae_parameters(model) * bytes;
-    case StageKind::image_encoder: return (image_encoder_parameters(model) + vae_parameters(model)) * bytes;
+    case StageKind::dit:
+      return model.dit_params_b * 1e9 * bytes;
+    case StageKind::decoder:
+      return vae_parameters(model) * bytes;
+    case StageKind::image_encoder:
+      return (image_encoder_parameters(model) + vae_parameters(model)) * bytes;
     case StageKind::encoder: {
       const double image =
           encodes_image(model) ? image_encoder_parameters(model) + vae_parameters(model) : 0;
       return (model.text_params_b * 1e9 + image) * bytes;
     }
-    case StageKind::other: return 0;
+    case StageKind::other:
+      return 0;
   }
   return 0;
 }
@@ -57,18 +63,21 @@ double stage_activation_bytes(StageKind kind, const Architecture& model, const C
   const double images = call.batch;
   switch (kind) {
     case StageKind::dit: {
-      const double tokens = image_tokens(model, call.shape) / std::max(1U, call.sequence) +
-                            model.text_seq_in_dit;
+      const double tokens =
+          image_tokens(model, call.shape) / std::max(1U, call.sequence) + model.text_seq_in_dit;
       return 2 * kTensorsAToken * tokens * model.hidden * images + kContextBytes;
     }
-    case StageKind::decoder: return vae_peak(model, call.shape, images) + kContextBytes;
-    case StageKind::image_encoder: return vae_peak(model, call.shape, 1) + kContextBytes;
+    case StageKind::decoder:
+      return vae_peak(model, call.shape, images) + kContextBytes;
+    case StageKind::image_encoder:
+      return vae_peak(model, call.shape, 1) + kContextBytes;
     case StageKind::encoder: {
       const double text = text_activations(model, images);
       const double image = encodes_image(model) ? vae_peak(model, call.shape, 1) : 0;
       return std::max(text, image) + kContextBytes;
     }
-    case StageKind::other: return 0;
+    case StageKind::other:
+      return 0;
   }
   return 0;
 }

@@ -16,10 +16,13 @@ double bytes_per_parameter(NumberFormat format) {
   switch (format) {
     case NumberFormat::bf16:
     case NumberFormat::fp16:
-    case NumberFormat::fp16acc: return 2.0;
+    case NumberFormat::fp16acc:
+      return 2.0;
     case NumberFormat::fp8:
-    case NumberFormat::int8: return 1.0;
-    case NumberFormat::fp4: return 0.5;
+    case NumberFormat::int8:
+      return 1.0;
+    case NumberFormat::fp4:
+      return 0.5;
   }
   return 2.0;
 }
@@ -33,7 +36,8 @@ double peak_of(const GpuSpec& gpu, NumberFormat format) {
   const double wide = peak_16bit(gpu);
   const double fp8 = gpu.fp8_dense_tflops > 0 ? gpu.fp8_dense_tflops * 1e12 : wide;
   switch (format) {
-    case NumberFormat::bf16: return wide;
+    case NumberFormat::bf16:
+      return wide;
     case NumberFormat::fp16:
       return gpu.fp16_dense_tflops > 0 ? gpu.fp16_dense_tflops * 1e12 : wide;
     case NumberFormat::fp16acc: {
@@ -41,9 +45,12 @@ double peak_of(const GpuSpec& gpu, NumberFormat format) {
                            gpu.name.starts_with("RTX5");
       return geforce ? 2 * wide : wide;
     }
-    case NumberFormat::fp8: return fp8;
-    case NumberFormat::int8: return 2 * wide;  // tensor cores since Ampere: twice the 16-bit rate
-    case NumberFormat::fp4: return gpu.fp4_dense_tflops > 0 ? gpu.fp4_dense_tflops * 1e12 : fp8;
+    case NumberFormat::fp8:
+      return fp8;
+    case NumberFormat::int8:
+      return 2 * wide;  // tensor cores since Ampere: twice the 16-bit rate
+    case NumberFormat::fp4:
+      return gpu.fp4_dense_tflops > 0 ? gpu.fp4_dense_tflops * 1e12 : fp8;
   }
   return wide;
 }

@@ -8,29 +8,30 @@ namespace disagfusion::predictor {
 namespace {
 
 constexpr double kLargestFactor = 8;
-constexpr double kLargestRatio = 64;    // a measurement beyond it counts as this
-constexpr double kClip = 4;             // spreads
-constexpr double kLeastClip = 0.05;     // of the factor, where the seconds are constant
+constexpr double kLargestRatio = 64;  // a measurement beyond it counts as this
+constexpr double kClip = 4;           // spreads
+constexpr double kLeastClip = 0.05;   // of the factor, where the seconds are constant
 constexpr std::int32_t kLongestRun = 5;
 constexpr double kLeastGain = 0.05;
 constexpr double kGainAfterAlarm = 0.5;
 constexpr double kSpreadGain = 0.1;
-constexpr double kDeviations = 1.25;    // standard deviation / mean absolute deviation, normal
-constexpr double kLeastSpread = 0.02;   // of the factor, in the CUSUM
-constexpr double kAllowance = 0.5;      // standard deviations, both CUSUMs
-constexpr double kThreshold = 8;        // standard deviations
-constexpr double kLargestStep = 4;      // standard deviations that one sample adds at most
+constexpr double kDeviations = 1.25;   // standard deviation / mean absolute deviation, normal
+constexpr double kLeastSpread = 0.02;  // of the factor, in the CUSUM
+constexpr double kAllowance = 0.5;     // standard deviations, both CUSUMs
+constexpr double kThreshold = 8;       // standard deviations
+constexpr double kLargestStep = 4;     // standard deviations that one sample adds at most
 
 }  // namespace
 
-// x = measured / predicted, f the factor, s its spread, k the gain, r samples in a row beyond the clip
+// x = measured / predicted, f the factor, s its spread, k the gain, r samples in a row beyond the
+// clip
 //   d = x - f,  c = max(4 s, 0.05 f),  e = clamp(d, +-c 4^min(r - 1, 5))
 //   f <- clamp(f + k e, 1/8, 8),  s <- s + 0.1 (min(|d|, c) - s),  k <- max(0.05, k / (1 + k))
-// The gain is that of a running mean (Robbins and Monro 1951) with a floor that forgets; the clip is
-// Huber's (1964), let out fourfold for each further sample on the same side, so that one wild sample
-// counts for a few spreads and the third in a row for what it says. It tracks the mean of x, not its
-// median: work is a sum of seconds.
-// Drift (Page 1954), z = clamp(d / max(1.25 s, 0.025 f), +-4):
+// The gain is that of a running mean (Robbins and Monro 1951) with a floor that forgets; the clip
+// is Huber's (1964), let out fourfold for each further sample on the same side, so that one wild
+// sample counts for a few spreads and the third in a row for what it says. It tracks the mean of x,
+// not its median: work is a sum of seconds. Drift (Page 1954), z = clamp(d / max(1.25 s, 0.025 f),
+// +-4):
 //   rise <- max(0, rise + z - 1/2),  fall <- max(0, fall - z - 1/2);  above 8: alarm, k <- 1/2
 void Correction::observe(double predicted_s, double measured_s) {
   if (!(predicted_s > 0) || !(measured_s > 0)) return;

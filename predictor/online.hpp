@@ -10,13 +10,13 @@ namespace disagfusion::predictor {
 
 /// The running correction of one (weights, GPU type). Starts at 1.
 struct Correction {
-  double factor = 1;       ///< measured / predicted, believed; within [1/8, 8]
-  double spread = 0.1;     ///< mean absolute deviation of measured / predicted from it
-  double gain = 1.0 / 3;   ///< weight of the next sample
+  double factor = 1;          ///< measured / predicted, believed; within [1/8, 8]
+  double spread = 0.1;        ///< mean absolute deviation of measured / predicted from it
+  double gain = 1.0 / 3;      ///< weight of the next sample
   double rise = 0, fall = 0;  ///< one-sided CUSUMs of standardised deviations
-  std::int32_t run = 0;    ///< samples in a row beyond the clip, signed by side
+  std::int32_t run = 0;       ///< samples in a row beyond the clip, signed by side
   std::uint32_t samples = 0;
-  std::uint32_t alarms = 0;   ///< drifts noticed
+  std::uint32_t alarms = 0;  ///< drifts noticed
 
   /// Takes in one completion. Both seconds are positive, else it is ignored.
   void observe(double predicted_s, double measured_s);

@@ -7,6 +7,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -75,7 +76,8 @@ std::string shape_refusal(const PredictOptions& options, const Shape& shape) {
   if (shape.frames == 0 || shape.steps == 0 || options.batch == 0 || options.degree == 0)
     return "frames, steps, batch and degree must be at least 1";
   if (std::max({shape.frames, shape.steps, options.batch, options.degree}) > kLargestCount)
-    return fmt::format("frames, steps, batch and degree of at most {} are predicted", kLargestCount);
+    return fmt::format("frames, steps, batch and degree of at most {} are predicted",
+                       kLargestCount);
   if (!std::isfinite(options.passes) || options.passes < 0 || options.passes > 16)
     return "passes_per_step must be at most 16 and not negative";
   return {};
@@ -134,16 +136,30 @@ void fill_seconds(const AskedName& asked, const Roofline& roofline, const Call& 
     return sum;
   };
   switch (asked.asked) {
-    case Asked::encoder: prediction.parts = whole(StageKind::encoder); break;
-    case Asked::text_encoder: prediction.parts.other = roofline.text_encoder(call); break;
-    case Asked::image_encoder: prediction.parts.other = roofline.image_encoder(call); break;
-    case Asked::vae_encode: prediction.parts.other = roofline.vae_encode(call); break;
-    case Asked::dit: prediction.parts = whole(StageKind::dit); break;
+    case Asked::encoder:
+      prediction.parts = whole(StageKind::encoder);
+      break;
+    case Asked::text_encoder:
+      prediction.parts.other = roofline.text_encoder(call);
+      break;
+    case Asked::image_encoder:
+      prediction.parts.other = roofline.image_encoder(call);
+      break;
+    case Asked::vae_encode:
+      prediction.parts.other = roofline.vae_encode(call);
+      break;
+    case Asked::dit:
+      prediction.parts = whole(StageKind::dit);
+      break;
     case Asked::dit_step:
       prediction.parts = roofline.seconds(StageKind::dit, call).per_step;
       break;
-    case Asked::decoder: prediction.parts = whole(StageKind::decoder); break;
-    case Asked::end_to_end: prediction.seconds = roofline.end_to_end(call); return;
+    case Asked::decoder:
+      prediction.parts = whole(StageKind::decoder);
+      break;
+    case Asked::end_to_end:
+      prediction.seconds = roofline.end_to_end(call);
+      return;
   }
   prediction.seconds = prediction.parts.total();
 }
@@ -155,28 +171,9 @@ std::string refusal_of(const AskedName& asked, const Roofline& roofline) {
   return {};
 }
 
-/// Looks each name up once.
-Catalogue remembering(const Catalogue& catalogue) {
-  auto models = std::make_shared<std::map<std::string, Result<ModelSpec>>>();
-  auto gpus = std::make_shared<std::map<std::string, Result<GpuSpec>>>();
-  Catalogue cached;
-  cached.model = [&catalogue, models](const std::string& name) {
-    const auto found = models->find(name);
-    if (found != models->end()) return found->second;
-    return models->emplace(name, catalogue.model(name)).first->second;
-  };
-  cached.gpu = [&catalogue, gpus](const std::string& name) {
-    const auto found = gpus->find(name);
-    if (found != gpus->end()) return found->second;
-    return gpus->emplace(name, catalogue.gpu(name)).first->second;
-  };
-  return cached;
-}
-
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
-    return static_cast<char>(c < 128 ? std::tolower(c) : c);
-  });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(c < 128 ? std::tolower(c) : c); });
   return text;
 }
 
@@ -232,8 +229,7 @@ class RowReader {
     if (!value) return std::nullopt;
     if (*value >= 0 && *value <= 4e9 && *value == std::floor(*value))
       return static_cast<std::uint32_t>(*value);
-    problems_.push_back(
-        {file_, row_.line, field->column, name, "a whole number", field->text, ""});
+    problems_.push_back({file_, row_.line, field->column, name, "a whole number", field->text, ""});
     return std::nullopt;
   }
 
@@ -272,6 +268,19 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
 
 }  // namespace
 
+Catalogue remembering(Catalogue catalogue) {
+  const auto once = [](auto look_up) {
+    using Answer = decltype(look_up(std::string()));
+    auto known = std::make_shared<std::map<std::string, Answer>>();
+    return [look_up = std::move(look_up), known](const std::string& name) {
+      const auto found = known->find(name);
+      return found != known->end() ? found->second
+                                   : known->emplace(name, look_up(name)).first->second;
+    };
+  };
+  return {once(std::move(catalogue.model)), once(std::move(catalogue.gpu))};
+}
+
 Layout parse_layout(const std::string& text) {
   Layout layout;
   std::size_t at = 0;
@@ -281,12 +290,12 @@ Layout parse_layout(const std::string& text) {
     std::string name = text.substr(word, at - word);
     if (name.starts_with('x') && name.size() > 1) name.erase(0, 1);  // the x of "cfg2xring2"
     std::uint32_t count = 0;
-    const auto [stop, error] =
-        std::from_chars(text.data() + at, text.data() + text.size(), count);
+    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + text.size(), count);
     at = static_cast<std::size_t>(stop - text.data());
     if (at == word) ++at;  // a separator
     if (error != std::errc() || count == 0 || count > 4096) continue;
-    if (name == "ulysses" || name == "ring" || name == "usp" || name == "sp" || name == "pipefusion")
+    if (name == "ulysses" || name == "ring" || name == "usp" || name == "sp" ||
+        name == "pipefusion")
       layout.sequence = std::min(4096U, layout.sequence * count);
     if (name == "cfg") layout.guidance = std::min(4096U, layout.guidance * count);
     if (name == "vae") layout.vae = count;
@@ -297,9 +306,10 @@ Layout parse_layout(const std::string& text) {
 Prediction predict(const PredictOptions& options, const Catalogue& catalogue) {
   const AskedName* asked = asked_by(options.stage);
   if (asked == nullptr)
-    return refuse(fmt::format("stage {} is none of encoder, text_encoder, image_encoder, vae_encode, "
-                              "dit, dit_total, dit_step, decoder, end_to_end",
-                              options.stage));
+    return refuse(
+        fmt::format("stage {} is none of encoder, text_encoder, image_encoder, vae_encode, "
+                    "dit, dit_total, dit_step, decoder, end_to_end",
+                    options.stage));
   const auto format = parse_number_format(options.dtype);
   if (!format) return refuse(fmt::format("dtype {} is not {}", options.dtype, kNumberFormatNames));
   const Result<ModelSpec> model = catalogue.model(options.model);
@@ -370,9 +380,9 @@ std::string prediction_json(const PredictOptions& options, const Prediction& pre
   json["hi_s"] = prediction.hi_s;
   json["source"] = prediction.source;
   const Parts& parts = prediction.parts;
-  json["parts_s"] = {{"linear", parts.linear},       {"attention", parts.attention},
-                     {"other", parts.other},         {"memory", parts.memory},
-                     {"offload", parts.offload},     {"communication", parts.communication},
+  json["parts_s"] = {{"linear", parts.linear},    {"attention", parts.attention},
+                     {"other", parts.other},      {"memory", parts.memory},
+                     {"offload", parts.offload},  {"communication", parts.communication},
                      {"overhead", parts.overhead}};
   json["memory_bytes"] = prediction.memory_bytes;
   json["gpu_memory_bytes"] = prediction.gpu_memory_bytes;

@@ -10,25 +10,25 @@
 namespace disagfusion::predictor {
 namespace {
 
-// Constants fitted once, coarsely, on the 261 `calibrate` rows whose model and GPU are in the tables:
-// least squares on ln(predicted / measured) with a soft-L1 loss (scale 0.15) and weak priors. They do
-// not vary by GPU, model or framework; issue 5's fitted predictor replaces them.
-constexpr double kLinearUtilisation = 0.50;           // of the 16-bit peak
-constexpr double kQuantisedUtilisation = 0.58;        // of the 8-bit (or 16-bit accumulating) peak
-constexpr double kAttentionUtilisation = 0.45;        // of the 16-bit peak
-constexpr double kPowerExponent = 0.44;               // of watts per TFLOP/s
-constexpr double kPowerLimit = 2.8;                   // W per TFLOP/s; more helps no further
-constexpr double kLayerSeconds = 31e-6;               // launches of a layer, one pass
-constexpr double kCallSeconds = 2e-3;                 // of a DiT call
-constexpr double kLinkUtilisation = 0.28;             // NVLink (one direction) and PCIe alike
-constexpr double kCollectiveSeconds = 40e-6;          // a layer, one doubling of the GPUs
+// Constants fitted once, coarsely, on the 261 `calibrate` rows whose model and GPU are in the
+// tables: least squares on ln(predicted / measured) with a soft-L1 loss (scale 0.15) and weak
+// priors. They do not vary by GPU, model or framework; issue 5's fitted predictor replaces them.
+constexpr double kLinearUtilisation = 0.50;     // of the 16-bit peak
+constexpr double kQuantisedUtilisation = 0.58;  // of the 8-bit (or 16-bit accumulating) peak
+constexpr double kAttentionUtilisation = 0.45;  // of the 16-bit peak
+constexpr double kPowerExponent = 0.44;         // of watts per TFLOP/s
+constexpr double kPowerLimit = 2.8;             // W per TFLOP/s; more helps no further
+constexpr double kLayerSeconds = 31e-6;         // launches of a layer, one pass
+constexpr double kCallSeconds = 2e-3;           // of a DiT call
+constexpr double kLinkUtilisation = 0.28;       // NVLink (one direction) and PCIe alike
+constexpr double kCollectiveSeconds = 40e-6;    // a layer, one doubling of the GPUs
 constexpr double kEncoderUtilisation = 0.38;
-constexpr double kImageTokens = 257;                   // of CLIP ViT-H/14
-constexpr double kEncoderSeconds = 0.030;             // a call
-constexpr double kVaePeakFlop = 58e6;                 // peak FLOP a pixel and 1e8 parameters
-constexpr double kVaeSeconds = 0.010;                 // a call
-constexpr double kVaeEncodeShare = 0.53;              // of the decoder's seconds
-constexpr double kPipelineSeconds = 0.24;             // end to end, beside the stages
+constexpr double kImageTokens = 257;       // of CLIP ViT-H/14
+constexpr double kEncoderSeconds = 0.030;  // a call
+constexpr double kVaePeakFlop = 58e6;      // peak FLOP a pixel and 1e8 parameters
+constexpr double kVaeSeconds = 0.010;      // a call
+constexpr double kVaeEncodeShare = 0.53;   // of the decoder's seconds
+constexpr double kPipelineSeconds = 0.24;  // end to end, beside the stages
 // Host link: assumed, not fitted (pinned memory reaches about 80 % of PCIe).
 constexpr double kHostLinkUtilisation = 0.8;
 constexpr double kDefaultVaeParameters = 2e8;
@@ -66,9 +66,7 @@ DitWork dit_work(const Architecture& model, const Shape& shape) {
           4 * layers * model.hidden * queries * keys};
 }
 
-bool encodes_image(const Architecture& model) {
-  return model.task == "i2v" || model.task == "i2i";
-}
+bool encodes_image(const Architecture& model) { return model.task == "i2v" || model.task == "i2i"; }
 
 double image_encoder_parameters(const Architecture& model) {
   const std::string& words = model.image_encoder;
@@ -84,29 +82,33 @@ double vae_parameters(const Architecture& model) {
   return model.vae_params_m > 0 ? model.vae_params_m * 1e6 : kDefaultVaeParameters;
 }
 
-// 5 % and 95 % of measured / predicted over the calibrate rows, each row predicted by a fit that left
-// its model or its GPU out (the wider of the two), rounded outwards. Encoders span host-bound 20 ms to
-// 0.9 s for one text; decoders are seven rows only.
+// 5 % and 95 % of measured / predicted over the calibrate rows, each row predicted by a fit that
+// left its model or its GPU out (the wider of the two), rounded outwards. Encoders span host-bound
+// 20 ms to 0.9 s for one text; decoders are seven rows only.
 Spread spread_of(StageKind kind) {
   switch (kind) {
-    case StageKind::dit: return {0.62, 2.1};
+    case StageKind::dit:
+      return {0.62, 2.1};
     case StageKind::encoder:
-    case StageKind::image_encoder: return {0.15, 4.2};
-    case StageKind::decoder: return {0.45, 2.2};
-    case StageKind::other: break;
+    case StageKind::image_encoder:
+      return {0.15, 4.2};
+    case StageKind::decoder:
+      return {0.45, 2.2};
+    case StageKind::other:
+      break;
   }
   return {0.15, 4.2};
 }
 
-// phi = min(w, 2.8)^0.44, w = board power / 16-bit peak in W per TFLOP/s: cards with little power for
-// their peak (H100: 0.7) clock down under matrix products, those with much (H20: 2.7) do not.
+// phi = min(w, 2.8)^0.44, w = board power / 16-bit peak in W per TFLOP/s: cards with little power
+// for their peak (H100: 0.7) clock down under matrix products, those with much (H20: 2.7) do not.
 Roofline::Roofline(const Architecture& model, const GpuSpec& gpu) : model_(model), gpu_(gpu) {
   const double peak = peak_16bit(gpu);
   const double watts = peak > 0 && gpu.tdp_w > 0 ? gpu.tdp_w / (peak * 1e-12) : 1;
   power_ = portable_exp(kPowerExponent * portable_log(std::min(watts, kPowerLimit)));
   rate_16_ = peak * power_;
-  link_ = kLinkUtilisation *
-          (gpu.nvlink_bandwidth > 0 ? gpu.nvlink_bandwidth / 2 : gpu.pcie_bandwidth);
+  link_ =
+      kLinkUtilisation * (gpu.nvlink_bandwidth > 0 ? gpu.nvlink_bandwidth / 2 : gpu.pcie_bandwidth);
   host_link_ = kHostLinkUtilisation * gpu.pcie_bandwidth;
   layers_ = model.double_layers + model.single_layers;
 }
@@ -122,8 +124,10 @@ std::string Roofline::refusal(StageKind kind) const {
     case StageKind::encoder:
     case StageKind::image_encoder:
       return model_.text_params_b > 0 ? "" : "text_params_b is not known";
-    case StageKind::decoder: return {};
-    case StageKind::other: return "its kind is none of encoder, image_encoder, dit, decoder";
+    case StageKind::decoder:
+      return {};
+    case StageKind::other:
+      return "its kind is none of encoder, image_encoder, dit, decoder";
   }
   return {};
 }
@@ -133,13 +137,18 @@ StageSeconds Roofline::seconds(StageKind kind, const Call& call) const {
   sized.shape = with_defaults(call.shape);
   StageSeconds result;
   switch (kind) {
-    case StageKind::dit: return dit(sized);
-    case StageKind::encoder: return encoder(sized);
+    case StageKind::dit:
+      return dit(sized);
+    case StageKind::encoder:
+      return encoder(sized);
     case StageKind::image_encoder:
       result.fixed.other = image_encoder(sized) + vae_encode(sized);
       return result;
-    case StageKind::decoder: result.fixed.other = decoder(sized); return result;
-    case StageKind::other: break;
+    case StageKind::decoder:
+      result.fixed.other = decoder(sized);
+      return result;
+    case StageKind::other:
+      break;
   }
   DF_CHECK(false, "a stage of no known kind was asked of the roofline");
   return result;
@@ -198,7 +207,8 @@ StageSeconds Roofline::encoder(const Call& call) const {
   result.fixed.other = text_encoder(call);
   if (encodes_image(model_)) result.fixed.other += image_encoder(call) + vae_encode(call);
   if (call.offload && host_link_ > 0)
-    result.fixed.offload = model_.text_params_b * 1e9 * bytes_per_parameter(call.format) / host_link_;
+    result.fixed.offload =
+        model_.text_params_b * 1e9 * bytes_per_parameter(call.format) / host_link_;
   return result;
 }
 
@@ -227,9 +237,9 @@ double Roofline::image_encoder(const Call& call) const {
   const double parameters = image_encoder_parameters(model_);
   if (parameters <= 0) return 0;
   const double flop = 2 * parameters * kImageTokens * std::max(1U, call.batch);
-  return kEncoderSeconds + std::max(flop / (rate_16_ * kEncoderUtilisation),
-                                    parameters * bytes_per_parameter(call.format) /
-                                        gpu_.memory_bandwidth);
+  return kEncoderSeconds +
+         std::max(flop / (rate_16_ * kEncoderUtilisation),
+                  parameters * bytes_per_parameter(call.format) / gpu_.memory_bandwidth);
 }
 
 double Roofline::vae_encode(const Call& call) const {

@@ -13,8 +13,8 @@ namespace disagfusion::predictor {
 /// Frames of the latent video; 1 for an image.
 double latent_frames(const Architecture& model, const Shape& shape);
 
-/// Tokens of one image or video in the DiT. Models that edit an image (task i2i) carry the noise and
-/// the reference side by side: twice the tokens.
+/// Tokens of one image or video in the DiT. Models that edit an image (task i2i) carry the noise
+/// and the reference side by side: twice the tokens.
 double image_tokens(const Architecture& model, const Shape& shape);
 
 /// FLOP of one forward pass of the DiT, one image or video.
@@ -36,13 +36,13 @@ double vae_parameters(const Architecture& model);
 /// How one call of a stage is run. `steps` and `images` are those of the shape.
 struct Call {
   Shape shape;
-  std::uint32_t batch = 1;      ///< images
-  double passes = 0;            ///< forward passes a step; 0: the model's own
-  std::uint32_t sequence = 1;   ///< GPUs that share the tokens
-  std::uint32_t guidance = 1;   ///< GPUs that share the guidance passes
-  std::uint32_t vae = 1;        ///< GPUs that share the decoder
+  std::uint32_t batch = 1;     ///< images
+  double passes = 0;           ///< forward passes a step; 0: the model's own
+  std::uint32_t sequence = 1;  ///< GPUs that share the tokens
+  std::uint32_t guidance = 1;  ///< GPUs that share the guidance passes
+  std::uint32_t vae = 1;       ///< GPUs that share the decoder
   NumberFormat format = NumberFormat::bf16;
-  bool offload = false;         ///< weights streamed from host memory at every forward pass
+  bool offload = false;  ///< weights streamed from host memory at every forward pass
 };
 
 /// Seconds, by what they are spent on. The larger of compute and traffic counts: the other is 0.
@@ -52,7 +52,7 @@ struct Parts {
   double memory = 0;                 ///< reading weights, where that takes longer than computing
   double offload = 0;                ///< waiting for streamed weights, where that takes longest
   double communication = 0;
-  double overhead = 0;               ///< launches
+  double overhead = 0;  ///< launches
   [[nodiscard]] double total() const {
     return linear + attention + other + memory + offload + communication + overhead;
   }
@@ -84,7 +84,8 @@ class Roofline {
   /// default size is taken).
   [[nodiscard]] StageSeconds seconds(StageKind kind, const Call& call) const;
 
-  /// Seconds of one request through all stages on one GPU set, the weights resident or taking turns.
+  /// Seconds of one request through all stages on one GPU set, the weights resident or taking
+  /// turns.
   [[nodiscard]] double end_to_end(const Call& call) const;
 
   /// Parts of an encoder stage, seconds a call: the prompts; the image's embedding (CLIP); the
@@ -101,10 +102,10 @@ class Roofline {
 
   Architecture model_;
   GpuSpec gpu_;
-  double rate_16_ = 0;       ///< attainable FLOP/s before utilisation: 16-bit peak x power factor
-  double power_ = 1;         ///< power factor
-  double link_ = 0;          ///< bytes/s between GPUs, attainable
-  double host_link_ = 0;     ///< bytes/s from host memory, attainable
+  double rate_16_ = 0;    ///< attainable FLOP/s before utilisation: 16-bit peak x power factor
+  double power_ = 1;      ///< power factor
+  double link_ = 0;       ///< bytes/s between GPUs, attainable
+  double host_link_ = 0;  ///< bytes/s from host memory, attainable
   double layers_ = 0;
 };
 

@@ -1,6 +1,6 @@
 // How long a batch really takes: the truth's expectation times a factor of mean 1, drawn by
-// (seed, request, stage), so that the same request meets the same luck under every policy, fleet and
-// retry (common random numbers). Shared by the simulated and the emulated worker.
+// (seed, request, stage), so that the same request meets the same luck under every policy, fleet
+// and retry (common random numbers). Shared by the simulated and the emulated worker.
 #pragma once
 
 #include <array>
@@ -18,8 +18,8 @@ inline ServiceBits service_bits(std::uint64_t seed, std::uint64_t request_index)
   return draw_block(seed, Purpose::service, request_index, 0);
 }
 
-/// The factor of stage number `stage` of a model for request `request_index` (0, 1, ...). `bits` are
-/// service_bits() of that request.
+/// The factor of stage number `stage` of a model for request `request_index` (0, 1, ...). `bits`
+/// are service_bits() of that request.
 inline double service_factor(const Estimate& estimate, std::uint64_t seed,
                              std::uint64_t request_index, std::uint32_t stage,
                              const ServiceBits& bits) {
@@ -28,9 +28,8 @@ inline double service_factor(const Estimate& estimate, std::uint64_t seed,
     RandomStream stream(seed, Purpose::service, request_index, stage + 1ULL);
     return GammaDistribution(1, estimate.cv)(stream);
   }
-  const double u = to_unit(stage < bits.size()
-                               ? bits[stage]
-                               : draw(seed, Purpose::service, request_index, stage));
+  const double u = to_unit(
+      stage < bits.size() ? bits[stage] : draw(seed, Purpose::service, request_index, stage));
   if (estimate.distribution == Distribution::exponential) return exponential_from(u, 1);
   return LognormalDistribution(1, estimate.cv).from(u);
 }

@@ -106,7 +106,7 @@ Words words_of(const Action& x) {
 }  // namespace
 
 std::uint64_t hash_of(const ActionBuffer& actions) {
-  std::uint64_t hash = kPi;
+  std::uint64_t hash = kNoActionsHash;
   for (const Action& action : actions.actions) {
     hash = words_of(action).folded_into(hash);
     if (action.members != 0) hash = fold_members(actions, action, hash);

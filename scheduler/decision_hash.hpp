@@ -9,6 +9,9 @@
 
 namespace disagfusion::scheduler {
 
+/// What hash_of() gives for no actions.
+inline constexpr std::uint64_t kNoActionsHash = 0x243f6a8885a308d3U;
+
 /// Hash of the actions of one event: of each the fields that its kind gives a meaning, its members
 /// and their inputs, in order. Works on values, so it is the same on every machine. Multiply and
 /// fold (128-bit product, both halves xored), the principle of wyhash; not for keys that an enemy

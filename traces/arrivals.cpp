@@ -1,6 +1,5 @@
 #include "traces/arrivals.hpp"
 
-#include <cmath>
 #include <utility>
 
 #include "base/check.hpp"
@@ -32,11 +31,16 @@ TraceColumns columns_of(const RequestMix& mix) {
   return columns;
 }
 
-// ---- processes -----------------------------------------------------------------------------------
+// ---- processes ---------------------------------------------------------------------------------
 
 constexpr double kNsPerSecond = 1e9;
 /// The clock's end, about 292 years, less a little for rounding.
 constexpr double kLatestNs = 9.2e18;
+
+tl::unexpected<Problems> beyond_the_clock(const char* path) {
+  return fail(
+      Problem{"", 0, 0, path, "arrivals within 290 years", "later ones (too slow a rate)", ""});
+}
 
 /// Arrivals whose instants a rule gives one after another.
 class ProcessSource : public ArrivalSource {
@@ -48,10 +52,7 @@ class ProcessSource : public ArrivalSource {
     if (limits_.requests && count_ >= *limits_.requests) return false;
     const double at = next_ns();
     if (limits_.duration && at >= static_cast<double>(limits_.duration->ns)) return false;
-    if (at >= kLatestNs) {
-      return fail(Problem{"", 0, 0, "workload.arrivals", "arrivals within 290 years",
-                          "later ones (a rate too small)", ""});
-    }
+    if (at >= kLatestNs) return beyond_the_clock("workload.arrivals");
     fill(request, count_++, TimePoint{static_cast<std::int64_t>(at)}, mix_);
     return true;
   }
@@ -70,8 +71,11 @@ class ProcessSource : public ArrivalSource {
   std::uint64_t count_ = 0;
 };
 
-/// Nearest whole number of a number that is not negative.
-double rounded(double ns) { return std::floor(ns + 0.5); }
+/// Nearest whole number of a number from 0 to the clock's end (floor() is a call, this is not).
+double rounded(double ns) {
+  constexpr double kHalf = 0.5;
+  return ns < kLatestNs ? static_cast<double>(static_cast<std::int64_t>(ns + kHalf)) : ns;
+}
 
 /// Poisson process: independent gaps, exponential with mean 1/rate.
 class PoissonSource : public ProcessSource {
@@ -87,7 +91,8 @@ class PoissonSource : public ProcessSource {
   double mean_gap_ns_, at_ns_ = 0;
 };
 
-/// Renewal process: independent gaps, gamma with mean 1/rate and the given coefficient of variation.
+/// Renewal process: independent gaps, gamma with mean 1/rate and the given coefficient of
+/// variation.
 class GammaSource : public ProcessSource {
  public:
   GammaSource(double rate, double cv, RequestMix mix, const ArrivalLimits& limits,
@@ -110,9 +115,7 @@ class DeterministicSource : public ProcessSource {
       : ProcessSource(std::move(mix), limits), rate_(rate) {}
 
  private:
-  double next_ns() override {
-    return rounded(static_cast<double>(count()) * kNsPerSecond / rate_);
-  }
+  double next_ns() override { return rounded(static_cast<double>(count()) * kNsPerSecond / rate_); }
   double rate_;
 };
 
@@ -124,7 +127,7 @@ class BurstSource : public ProcessSource {
   double next_ns() override { return 0; }
 };
 
-// ---- closed loop ---------------------------------------------------------------------------------
+// ---- closed loop -------------------------------------------------------------------------------
 
 class ClosedLoopSource : public ArrivalSource {
  public:
@@ -153,7 +156,7 @@ class ClosedLoopSource : public ArrivalSource {
   std::uint64_t count_ = 0;
 };
 
-// ---- traces --------------------------------------------------------------------------------------
+// ---- traces ------------------------------------------------------------------------------------
 
 /// A trace, `rate_scale` times as fast: arrival t happens at t / rate_scale.
 class TraceSource : public ArrivalSource {
@@ -166,8 +169,9 @@ class TraceSource : public ArrivalSource {
     Result<bool> got = reader_->next(request);
     if (!got || !*got) return got;
     if (rate_scale_ != 1) {
-      request.arrival.ns = static_cast<std::int64_t>(
-          rounded(static_cast<double>(request.arrival.ns) / rate_scale_));
+      const double at = rounded(static_cast<double>(request.arrival.ns) / rate_scale_);
+      if (at >= kLatestNs) return beyond_the_clock("workload.rate_scale");
+      request.arrival.ns = static_cast<std::int64_t>(at);
     }
     if (reached(limits_, count_, request.arrival)) return false;
     ++count_;
@@ -183,18 +187,10 @@ class TraceSource : public ArrivalSource {
   std::uint64_t count_ = 0;
 };
 
-/// 1e8 s / 1e-2 is the clock's end.
-constexpr double kLeastRateScale = 0.02;
-
 Result<std::unique_ptr<ArrivalSource>> make_trace_source(const Scenario& scenario,
                                                          std::uint64_t seed,
                                                          const ArrivalLimits& limits) {
   const WorkloadSpec& workload = scenario.workload;
-  if (workload.trace_rate < kLeastRateScale) {
-    const Place& place = workload.trace_place;
-    return fail(Problem{place.file, place.line, place.column, "workload.rate_scale",
-                        "at least 0.02", std::to_string(workload.trace_rate), ""});
-  }
   auto reader = open_trace(workload.trace, TraceContext::of(scenario, seed));
   if (!reader) return tl::unexpected(reader.error());
   return std::make_unique<TraceSource>(std::move(*reader), workload.trace_rate, limits);
@@ -215,7 +211,8 @@ std::unique_ptr<ArrivalSource> make_process_source(const ArrivalsSpec& spec, Req
       return std::make_unique<GammaSource>(spec.rate_per_s, spec.cv, std::move(mix), limits, seed);
     case Process::deterministic:
       return std::make_unique<DeterministicSource>(spec.rate_per_s, std::move(mix), limits);
-    case Process::burst: break;
+    case Process::burst:
+      break;
   }
   return std::make_unique<BurstSource>(std::move(mix), limits);
 }

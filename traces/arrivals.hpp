@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,7 @@ Result<std::unique_ptr<ArrivalSource>> make_arrival_source(const Scenario& scena
 /// arrival one gap after 0; deterministic: at 0, 1/rate, 2/rate, ...; burst: all at 0 (`limits`
 /// must hold a number of requests). Each request's mix entry is drawn by its own stream.
 std::unique_ptr<ArrivalSource> make_process_source(const ArrivalsSpec& spec, RequestMix mix,
-                                                   const ArrivalLimits& limits,
-                                                   std::uint64_t seed);
+                                                   const ArrivalLimits& limits, std::uint64_t seed);
 
 /// `concurrency` arrivals at 0; then one at each end of a request.
 std::unique_ptr<ArrivalSource> make_closed_loop_source(std::uint32_t concurrency, RequestMix mix,

@@ -138,8 +138,13 @@ CsvScanner::Scan CsvScanner::scan_quoted(Cursor& at, CsvField& field) {
 
 CsvScanner::Scan CsvScanner::wrong(const Cursor& at, const char* p, const char* expected,
                                    const std::string& got) {
-  problem_ = Problem{file_.path(), line_ + static_cast<int>(at.lines),
-                     static_cast<int>(p - at.line_begin) + 1, "", expected, got, ""};
+  problem_ = Problem{file_.path(),
+                     line_ + static_cast<int>(at.lines),
+                     static_cast<int>(p - at.line_begin) + 1,
+                     "",
+                     expected,
+                     got,
+                     ""};
   return Scan::wrong;
 }
 

@@ -19,7 +19,7 @@ namespace {
 struct Target {
   bool known = false;
   Column column{};
-  std::size_t extra = 0;        ///< position in TraceColumns::extra
+  std::size_t extra = 0;  ///< position in TraceColumns::extra
 };
 
 struct Header {
@@ -38,6 +38,11 @@ Result<Header> read_header(CsvScanner& scanner) {
   if (!*got) {
     return fail(Problem{scanner.path(), 1, 0, "", "a header with the column arrival_s",
                         "an empty file", ""});
+  }
+  if (fields.size() > kMostColumns) {
+    return fail(Problem{scanner.path(), scanner.line(), 0, "",
+                        fmt::format("at most {} columns", kMostColumns),
+                        std::to_string(fields.size()), ""});
   }
   Header header;
   Problems problems;
@@ -95,7 +100,8 @@ class CsvTraceReader : public TraceReader {
         add(*problem, field_of(*problem->column));
       }
     }
-    if (problems_.empty()) [[likely]] return true;
+    if (problems_.empty()) [[likely]]
+      return true;
     return fail(std::exchange(problems_, {}));
   }
 
@@ -116,7 +122,8 @@ class CsvTraceReader : public TraceReader {
     }
     const std::string_view text =
         target.column == Column::prompt ? field.text() : trim(field.text());
-    if (text.empty() || builder_.set(request, target.column, text)) [[likely]] return;
+    if (text.empty() || builder_.set(request, target.column, text)) [[likely]]
+      return;
     add(builder_.problem_of(target.column, text), &field);
   }
 
@@ -154,12 +161,11 @@ Result<std::unique_ptr<TraceReader>> open_csv_trace(TextFile file, TraceContext 
   CsvScanner scanner(std::move(file));
   Result<Header> header = read_header(scanner);
   if (!header) return tl::unexpected(header.error());
-  Problems problems =
-      problems_of_columns(scanner.path(), scanner.line(), header->columns, context);
+  Problems problems = problems_of_columns(scanner.path(), scanner.line(), header->columns, context);
   if (!problems.empty()) return fail(std::move(problems));
   const std::string path = scanner.path();
-  auto reader = std::make_unique<CsvTraceReader>(std::move(scanner), std::move(*header),
-                                                 std::move(context));
+  auto reader =
+      std::make_unique<CsvTraceReader>(std::move(scanner), std::move(*header), std::move(context));
   const Result<bool> row = reader->read_ahead();
   if (!row) return tl::unexpected(row.error());
   if (!*row) return no_rows(path, 1);

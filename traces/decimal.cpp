@@ -28,14 +28,15 @@ std::optional<Duration> parse_seconds(std::string_view text, Duration most) {
   const char* const end = p + text.size();
   std::int64_t whole = 0;
   const char* const whole_begin = p;
-  while (p != end && is_digit(*p)) whole = whole * 10 + (*p++ - '0');
+  while (p != end && is_digit(*p) && p - whole_begin < 10) whole = whole * 10 + (*p++ - '0');
   if (p - whole_begin > 9) return parse_seconds_by_double(text, most);
   std::ptrdiff_t digits = p - whole_begin;
   std::int64_t ns = whole * 1'000'000'000;
   if (p != end && *p == '.') {
     const char* const fraction_begin = ++p;
     std::int64_t fraction = 0;
-    while (p != end && is_digit(*p) && p - fraction_begin < 9) fraction = fraction * 10 + (*p++ - '0');
+    while (p != end && is_digit(*p) && p - fraction_begin < 9)
+      fraction = fraction * 10 + (*p++ - '0');
     const std::ptrdiff_t taken = p - fraction_begin;
     ns += fraction * kPowersOfTen[static_cast<std::size_t>(9 - taken)];
     digits += taken;
@@ -84,7 +85,7 @@ void append_seconds(std::string& out, std::int64_t ns) {
   const std::uint64_t magnitude =
       ns < 0 ? 0 - static_cast<std::uint64_t>(ns) : static_cast<std::uint64_t>(ns);
   p = std::to_chars(p, text.data() + text.size(), magnitude / 1'000'000'000).ptr;
-  std::uint64_t fraction = magnitude % 1'000'000'000;
+  auto fraction = static_cast<std::uint32_t>(magnitude % 1'000'000'000);
   if (fraction != 0) {
     *p++ = '.';
     for (int i = 8; i >= 0; --i) {

@@ -1,5 +1,6 @@
 // Traces as JSONL: one object a line, keys named as the columns.
 #include <fmt/format.h>
+#define SIMDJSON_EXCEPTIONS 0  // errors are codes: an implicit conversion does not compile
 #include <simdjson.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "traces/csv_scanner.hpp"
 #include "traces/decimal.hpp"
 #include "traces/row_builder.hpp"
 #include "traces/trace_formats.hpp"
@@ -100,22 +102,32 @@ Result<TraceColumns> collect_keys(const std::string& path, std::uint64_t& rows) 
       if (const std::optional<Column> column = column_of(key)) {
         columns.add(*column);
       } else if (std::find(extra.begin(), extra.end(), key) == extra.end()) {
+        if (extra.size() > kMostColumns) return simdjson::CAPACITY;
         extra.emplace_back(key);
       }
       return simdjson::SUCCESS;
     });
-    static_cast<void>(error);
+    if (error == simdjson::CAPACITY) {
+      return fail(Problem{path, lines.number(), 0, "", fmt::format("at most {} keys", kMostColumns),
+                          "more", ""});
+    }
   }
 }
 
 std::string_view kind_name(json::json_type type) {
   switch (type) {
-    case json::json_type::array: return "an array";
-    case json::json_type::object: return "an object";
-    case json::json_type::number: return "a number";
-    case json::json_type::string: return "a string";
-    case json::json_type::boolean: return "true or false";
-    case json::json_type::null: return "null";
+    case json::json_type::array:
+      return "an array";
+    case json::json_type::object:
+      return "an object";
+    case json::json_type::number:
+      return "a number";
+    case json::json_type::string:
+      return "a string";
+    case json::json_type::boolean:
+      return "true or false";
+    case json::json_type::null:
+      return "null";
   }
   return "something else";
 }
@@ -138,8 +150,8 @@ class JsonlTraceReader : public TraceReader {
     });
     if (error != simdjson::SUCCESS) {
       problems_ = {{lines_.path(), lines_.number(), 0, "", "one JSON object a line",
-                    error == simdjson::INCORRECT_TYPE ? "another kind of value"
-                                                      : describe(error), ""}};
+                    error == simdjson::INCORRECT_TYPE ? "another kind of value" : describe(error),
+                    ""}};
     } else if (problems_.empty()) {
       if (const std::optional<RowProblem> problem = builder_.finish(request)) add(*problem, 0);
     }
@@ -176,14 +188,14 @@ class JsonlTraceReader : public TraceReader {
     const std::size_t last = token.find_last_not_of(" \t\r\n");
     token = token.substr(0, last + 1);
     if (repeated(key, column)) {
-      problems_.push_back({lines_.path(), lines_.number(), column_of_token(token),
-                           std::string(key), "each key once", "it again", ""});
+      problems_.push_back({lines_.path(), lines_.number(), column_of_token(token), std::string(key),
+                           "each key once", "it again", ""});
     }
     if (!column) return take_extra(request, key, value);
     json::json_type type{};
     if (auto error = value.type().get(type)) return error;
     if (type == json::json_type::null) {
-      return value.is_null() ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+      return check_null(value);
     }
     const bool number = type == json::json_type::number;
     const int at = column_of_token(token);
@@ -227,11 +239,17 @@ class JsonlTraceReader : public TraceReader {
     return simdjson::SUCCESS;
   }
 
+  static simdjson::error_code check_null(json::value& value) {
+    bool null = false;
+    if (auto error = value.is_null().get(null)) return error;
+    return null ? simdjson::SUCCESS : simdjson::N_ATOM_ERROR;
+  }
+
   /// Strings as they are, null as nothing, everything else as its JSON text.
   simdjson::error_code take_extra(Request& request, std::string_view key, json::value& value) {
     const auto& names = file_columns_.extra;
-    const auto at = static_cast<std::size_t>(std::find(names.begin(), names.end(), key) -
-                                             names.begin());
+    const auto at =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), key) - names.begin());
     if (at == names.size()) return simdjson::TAPE_ERROR;  // collect_keys could not read this line
     std::string& cell = request.extra[at];
     json::json_type type{};
@@ -241,10 +259,18 @@ class JsonlTraceReader : public TraceReader {
       if (auto error = value.get_string().get(text)) return error;
     } else if (type == json::json_type::array || type == json::json_type::object) {
       if (auto error = simdjson::to_json_string(value).get(text)) return error;
+    } else if (type == json::json_type::null) {
+      if (auto error = check_null(value)) return error;
     } else {
       text = value.raw_json_token();
       text = text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
-      if (type == json::json_type::null) text = {};
+      if (type == json::json_type::number) {
+        double number = 0;
+        if (auto error = value.get_double().get(number)) return error;
+      } else {
+        bool on = false;
+        if (auto error = value.get_bool().get(on)) return error;
+      }
     }
     cell.assign(text);
     return simdjson::SUCCESS;
@@ -256,8 +282,8 @@ class JsonlTraceReader : public TraceReader {
       return (std::exchange(seen_, seen_ | bit) & bit) != 0;
     }
     const auto& names = file_columns_.extra;
-    const auto at = static_cast<std::size_t>(std::find(names.begin(), names.end(), key) -
-                                             names.begin());
+    const auto at =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), key) - names.begin());
     if (at == names.size()) return false;
     const bool before = seen_extra_[at];
     seen_extra_[at] = true;
@@ -269,7 +295,7 @@ class JsonlTraceReader : public TraceReader {
   RowBuilder builder_;
   json::parser parser_;
   std::string_view line_;
-  std::uint32_t seen_ = 0;              ///< columns met in this line
+  std::uint32_t seen_ = 0;  ///< columns met in this line
   std::vector<bool> seen_extra_;
   Problems problems_;
 };

@@ -39,7 +39,7 @@ class RequestMix {
 
   std::uint64_t seed_ = 0;
   OfModel all_;
-  std::vector<OfModel> by_model_;   ///< by ModelId
+  std::vector<OfModel> by_model_;  ///< by ModelId
 };
 
 }  // namespace disagfusion::traces

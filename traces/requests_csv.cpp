@@ -30,9 +30,8 @@ constexpr std::array<std::string_view, 6> kOwn{"state",  "reason",    "admitted_
 bool is_own_column(std::string_view name, const std::vector<std::string>& stages) {
   if (std::find(kOwn.begin(), kOwn.end(), name) != kOwn.end()) return true;
   return std::any_of(stages.begin(), stages.end(), [name](const std::string& stage) {
-    return name.starts_with(stage) &&
-           std::find(kStageFields.begin(), kStageFields.end(), name.substr(stage.size())) !=
-               kStageFields.end();
+    return name.starts_with(stage) && std::find(kStageFields.begin(), kStageFields.end(),
+                                                name.substr(stage.size())) != kStageFields.end();
   });
 }
 
@@ -68,7 +67,7 @@ void RequestRow::clear() {
   slo_met.reset();
 }
 
-// ---- writing -------------------------------------------------------------------------------------
+// ---- writing -----------------------------------------------------------------------------------
 
 Result<RequestsCsvWriter> RequestsCsvWriter::create(const std::string& path,
                                                     RequestsCsvColumns columns) {
@@ -157,17 +156,27 @@ void RequestsCsvWriter::write(const Request& request, const RequestRow& row) {
 
 Result<void> RequestsCsvWriter::commit() { return file_.commit(); }
 
-// ---- reading -------------------------------------------------------------------------------------
+// ---- reading -----------------------------------------------------------------------------------
 
 namespace {
 
 /// What a column of the file fills.
 struct Target {
-  enum class Kind : std::uint8_t { known, extra, state, reason, admitted, done, latency, slo, stage };
+  enum class Kind : std::uint8_t {
+    known,
+    extra,
+    state,
+    reason,
+    admitted,
+    done,
+    latency,
+    slo,
+    stage
+  };
   Kind kind = Kind::extra;
   Column column{};
-  std::size_t at = 0;           ///< position among the extra columns, or stage
-  std::size_t field = 0;        ///< position in kStageFields
+  std::size_t at = 0;     ///< position among the extra columns, or stage
+  std::size_t field = 0;  ///< position in kStageFields
 };
 
 /// Times of results may run longer than those of scenarios.
@@ -187,14 +196,22 @@ bool store_number(std::uint32_t& target, std::string_view text) {
 
 bool store_stage(StageTimes& stage, std::size_t field, std::string_view text) {
   switch (field) {
-    case 0: return store_time(stage.ready, text);
-    case 1: return store_time(stage.transfer_start, text);
-    case 2: return store_time(stage.transfer_end, text);
-    case 3: return store_time(stage.start, text);
-    case 4: return store_time(stage.end, text);
-    case 5: return store_number(stage.instance.value, text);
-    case 6: return store_number(stage.attempt, text);
-    default: return store_number(stage.batch, text);
+    case 0:
+      return store_time(stage.ready, text);
+    case 1:
+      return store_time(stage.transfer_start, text);
+    case 2:
+      return store_time(stage.transfer_end, text);
+    case 3:
+      return store_time(stage.start, text);
+    case 4:
+      return store_time(stage.end, text);
+    case 5:
+      return store_number(stage.instance.value, text);
+    case 6:
+      return store_number(stage.attempt, text);
+    default:
+      return store_number(stage.batch, text);
   }
 }
 
@@ -205,22 +222,34 @@ bool store(RequestRow& row, const Target& target, std::string_view text) {
       if (outcome) row.state = *outcome;
       return outcome.has_value();
     }
-    case Target::Kind::reason: row.reason.assign(text); return true;
-    case Target::Kind::admitted: return store_time(row.admitted, text);
-    case Target::Kind::done: return store_time(row.done, text);
-    case Target::Kind::latency: row.latency = parse_seconds(text, kLatestTime);
+    case Target::Kind::reason:
+      row.reason.assign(text);
+      return true;
+    case Target::Kind::admitted:
+      return store_time(row.admitted, text);
+    case Target::Kind::done:
+      return store_time(row.done, text);
+    case Target::Kind::latency:
+      row.latency = parse_seconds(text, kLatestTime);
       return row.latency.has_value();
-    case Target::Kind::slo: row.slo_met = text == "true"; return text == "true" || text == "false";
-    default: return store_stage(row.stages[target.at], target.field, text);
+    case Target::Kind::slo:
+      row.slo_met = text == "true";
+      return text == "true" || text == "false";
+    default:
+      return store_stage(row.stages[target.at], target.field, text);
   }
 }
 
 std::string expected_of(const Target& target) {
   switch (target.kind) {
-    case Target::Kind::state: return fmt::format("one of {}", fmt::join(kOutcomes, ", "));
-    case Target::Kind::slo: return "true or false";
-    case Target::Kind::stage: return target.field < 5 ? "seconds" : "a whole number";
-    default: return "seconds";
+    case Target::Kind::state:
+      return fmt::format("one of {}", fmt::join(kOutcomes, ", "));
+    case Target::Kind::slo:
+      return "true or false";
+    case Target::Kind::stage:
+      return target.field < 5 ? "seconds" : "a whole number";
+    default:
+      return "seconds";
   }
 }
 
@@ -238,9 +267,15 @@ class Reader : public RequestsCsvReader {
     }
     if (std::find(names_.begin(), names_.end(), "state") == names_.end() ||
         std::find(names_.begin(), names_.end(), "arrival_s") == names_.end()) {
-      return fail(Problem{scanner_.path(), 1, 0, "", "the header of a requests.csv (id, model, ..."
-                          ", state, reason, arrival_s, ...)", *got ? "another" : "an empty file",
-                          ""});
+      return fail(Problem{scanner_.path(), 1, 0, "",
+                          "the header of a requests.csv (id, model, ..."
+                          ", state, reason, arrival_s, ...)",
+                          *got ? "another" : "an empty file", ""});
+    }
+    if (names_.size() > kMostColumns) {
+      return fail(Problem{scanner_.path(), 1, 0, "",
+                          fmt::format("at most {} columns", kMostColumns),
+                          std::to_string(names_.size()), ""});
     }
     for (std::size_t i = 0; i < names_.size(); ++i) add_column(i, problems);
     if (!problems.empty()) return fail(std::move(problems));
@@ -320,8 +355,9 @@ class Reader : public RequestsCsvReader {
       return;
     }
     if (text.empty()) {
-      const bool needed = target.kind == Target::Kind::state ||
-                          (target.kind == Target::Kind::known && target.column == Column::arrival_s);
+      const bool needed =
+          target.kind == Target::Kind::state ||
+          (target.kind == Target::Kind::known && target.column == Column::arrival_s);
       if (needed) add(i, {{}, "a value", "nothing", ""}, problems);
       return;
     }

@@ -23,23 +23,23 @@ std::optional<Outcome> outcome_of(std::string_view name);
 
 /// One stage of one request. What did not happen is absent and becomes an empty cell.
 struct StageTimes {
-  std::optional<TimePoint> ready;            ///< its inputs exist (queued from here on)
+  std::optional<TimePoint> ready;  ///< its inputs exist (queued from here on)
   std::optional<TimePoint> transfer_start, transfer_end;  ///< of its input
-  std::optional<TimePoint> start, end;       ///< of compute
-  InstanceId instance;                       ///< none: not placed
-  std::uint32_t attempt = 0;                 ///< 1, 2, ...; 0: none
-  std::uint32_t batch = 0;                   ///< requests in the batch that computed it; 0: none
+  std::optional<TimePoint> start, end;                    ///< of compute
+  InstanceId instance;                                    ///< none: not placed
+  std::uint32_t attempt = 0;                              ///< 1, 2, ...; 0: none
+  std::uint32_t batch = 0;  ///< requests in the batch that computed it; 0: none
 };
 
 /// What became of a request.
 struct RequestRow {
   Outcome state = Outcome::in_flight;
-  std::string reason;                        ///< why rejected, failed, ...; may be empty
+  std::string reason;  ///< why rejected, failed, ...; may be empty
   std::optional<TimePoint> admitted;
-  std::vector<StageTimes> stages;            ///< by position in RequestsCsvColumns::stages
-  std::optional<TimePoint> done;             ///< the terminal state's instant
-  std::optional<Duration> latency;           ///< done - arrival, where it completed
-  std::optional<bool> slo_met;               ///< absent: no objective applies
+  std::vector<StageTimes> stages;   ///< by position in RequestsCsvColumns::stages
+  std::optional<TimePoint> done;    ///< the terminal state's instant
+  std::optional<Duration> latency;  ///< done - arrival, where it completed
+  std::optional<bool> slo_met;      ///< absent: no objective applies
 
   /// Back to a new row, keeping memory and the number of stages.
   void clear();
@@ -47,9 +47,9 @@ struct RequestRow {
 
 /// The header: id, model, the trace's columns, state, ...
 struct RequestsCsvColumns {
-  TraceColumns trace;                        ///< arrival_s, id and model are written anyway
-  std::vector<std::string> stages;           ///< StageGraph::node_names
-  std::vector<std::string> model_names;      ///< by ModelId
+  TraceColumns trace;                    ///< arrival_s, id and model are written anyway
+  std::vector<std::string> stages;       ///< StageGraph::node_names
+  std::vector<std::string> model_names;  ///< by ModelId
 };
 
 /// Writes requests.csv. Nothing is at `path` until commit(); an older file stays until then.
@@ -68,7 +68,7 @@ class RequestsCsvWriter {
   void append_stage(const StageTimes& stage);
   AtomicFile file_;
   RequestsCsvColumns columns_;
-  std::vector<Column> known_;                ///< the trace's columns that are written, in order
+  std::vector<Column> known_;  ///< the trace's columns that are written, in order
   std::string line_, cell_;
 };
 

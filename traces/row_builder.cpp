@@ -26,8 +26,7 @@ const Duration kLongestDuration = from_seconds(kLongestSeconds);
 
 constexpr std::uint32_t bit(Column column) { return 1U << static_cast<unsigned>(column); }
 constexpr std::uint32_t kShapeBits = bit(Column::width) | bit(Column::height) |
-                                     bit(Column::frames) | bit(Column::steps) |
-                                     bit(Column::images);
+                                     bit(Column::frames) | bit(Column::steps) | bit(Column::images);
 
 template <class Target>
 bool store_whole(Target& target, std::string_view text, std::int64_t least, std::int64_t most) {
@@ -56,21 +55,31 @@ std::string expected_of(Column column) {
   switch (column) {
     case Column::arrival_s:
       return fmt::format("seconds from 0 to {:.0e}, such as 12.5", kLatestArrivalSeconds);
-    case Column::model: return "a model of the scenario";
+    case Column::model:
+      return "a model of the scenario";
     case Column::width:
-    case Column::height: return whole(1, kMostPixels);
-    case Column::frames: return whole(1, kMostFrames);
-    case Column::steps: return whole(1, kMostSteps);
-    case Column::images: return whole(1, kMostImages);
-    case Column::guidance: return fmt::format("a number from 0 to {}", kMostGuidance);
-    case Column::priority: return whole(-kMostPriority, kMostPriority);
+    case Column::height:
+      return whole(1, kMostPixels);
+    case Column::frames:
+      return whole(1, kMostFrames);
+    case Column::steps:
+      return whole(1, kMostSteps);
+    case Column::images:
+      return whole(1, kMostImages);
+    case Column::guidance:
+      return fmt::format("a number from 0 to {}", kMostGuidance);
+    case Column::priority:
+      return whole(-kMostPriority, kMostPriority);
     case Column::deadline_s:
     case Column::timeout_s:
     case Column::cancel_after_s:
       return fmt::format("seconds from 0 to {:.0e}, such as 12.5", kLongestSeconds);
-    case Column::input_bytes: return whole(0, kMostBytes);
-    case Column::prompt_tokens: return whole(0, kMostTokens);
-    default: return "text";
+    case Column::input_bytes:
+      return whole(0, kMostBytes);
+    case Column::prompt_tokens:
+      return whole(0, kMostTokens);
+    default:
+      return "text";
   }
 }
 
@@ -84,8 +93,10 @@ bool is_number(Column column) {
     case Column::tenant:
     case Column::prompt_hash:
     case Column::prompt:
-    case Column::id: return false;
-    default: return true;
+    case Column::id:
+      return false;
+    default:
+      return true;
   }
 }
 
@@ -129,11 +140,16 @@ bool RowBuilder::set_number(Request& request, Column column, std::string_view te
       if (arrival) request.arrival = TimePoint{arrival->ns};
       return arrival.has_value();
     }
-    case Column::width: return store_whole(shape.width, text, 1, kMostPixels);
-    case Column::height: return store_whole(shape.height, text, 1, kMostPixels);
-    case Column::frames: return store_whole(shape.frames, text, 1, kMostFrames);
-    case Column::steps: return store_whole(shape.steps, text, 1, kMostSteps);
-    case Column::images: return store_whole(shape.images, text, 1, kMostImages);
+    case Column::width:
+      return store_whole(shape.width, text, 1, kMostPixels);
+    case Column::height:
+      return store_whole(shape.height, text, 1, kMostPixels);
+    case Column::frames:
+      return store_whole(shape.frames, text, 1, kMostFrames);
+    case Column::steps:
+      return store_whole(shape.steps, text, 1, kMostSteps);
+    case Column::images:
+      return store_whole(shape.images, text, 1, kMostImages);
     case Column::guidance: {
       const std::optional<double> guidance = parse_real(text, 0, kMostGuidance);
       if (guidance) request.guidance = *guidance;
@@ -141,26 +157,46 @@ bool RowBuilder::set_number(Request& request, Column column, std::string_view te
     }
     case Column::priority:
       return store_whole(request.priority, text, -kMostPriority, kMostPriority);
-    case Column::deadline_s: return store_duration(request.deadline, text);
-    case Column::timeout_s: return store_duration(request.timeout, text);
-    case Column::cancel_after_s: return store_duration(request.cancel_after, text);
-    case Column::input_bytes: return store_whole(request.input_bytes, text, 0, kMostBytes);
-    case Column::prompt_tokens: return store_whole(request.prompt_tokens, text, 0, kMostTokens);
-    default: return false;
+    case Column::deadline_s:
+      return store_duration(request.deadline, text);
+    case Column::timeout_s:
+      return store_duration(request.timeout, text);
+    case Column::cancel_after_s:
+      return store_duration(request.cancel_after, text);
+    case Column::input_bytes:
+      return store_whole(request.input_bytes, text, 0, kMostBytes);
+    case Column::prompt_tokens:
+      return store_whole(request.prompt_tokens, text, 0, kMostTokens);
+    default:
+      return false;
   }
 }
 
 bool RowBuilder::set(Request& request, Column column, std::string_view text) {
   said_ |= bit(column);
   switch (column) {
-    case Column::model: return set_model(request, text);
-    case Column::variant: request.variant.assign(text); return true;
-    case Column::loras: request.loras.assign(text); return true;
-    case Column::tenant: request.tenant.assign(text); return true;
-    case Column::prompt_hash: request.prompt_hash.assign(text); return true;
-    case Column::prompt: request.prompt.assign(text); return true;
-    case Column::id: request.id.assign(text); return true;
-    default: return set_number(request, column, text);
+    case Column::model:
+      return set_model(request, text);
+    case Column::variant:
+      request.variant.assign(text);
+      return true;
+    case Column::loras:
+      request.loras.assign(text);
+      return true;
+    case Column::tenant:
+      request.tenant.assign(text);
+      return true;
+    case Column::prompt_hash:
+      request.prompt_hash.assign(text);
+      return true;
+    case Column::prompt:
+      request.prompt.assign(text);
+      return true;
+    case Column::id:
+      request.id.assign(text);
+      return true;
+    default:
+      return set_number(request, column, text);
   }
 }
 
@@ -193,8 +229,8 @@ std::optional<RowProblem> RowBuilder::finish(Request& request) {
 }
 
 void RowBuilder::fill_from_mix(Request& request) const {
-  constexpr std::uint32_t kByColumn = bit(Column::guidance) | bit(Column::priority) |
-                                      bit(Column::deadline_s) | bit(Column::tenant);
+  constexpr std::uint32_t kByColumn =
+      bit(Column::guidance) | bit(Column::priority) | bit(Column::deadline_s) | bit(Column::tenant);
   const std::uint32_t silent =
       (kShapeBits & ~said_) | (kByColumn & ~file_columns_.known);  // empty cells; absent columns
   if (silent == 0) return;

@@ -19,7 +19,7 @@ bool is_number(Column column);
 
 /// A problem without its place, which the file's format knows.
 struct RowProblem {
-  std::optional<Column> column;   ///< whose cell, where it is one cell's problem
+  std::optional<Column> column;  ///< whose cell, where it is one cell's problem
   std::string expected, got, nearest;
 };
 
@@ -58,7 +58,7 @@ class RowBuilder {
   bool any_model_;
   RequestMix mix_;
   TraceColumns file_columns_, columns_;
-  std::uint32_t said_ = 0;          ///< columns whose cells this row filled
+  std::uint32_t said_ = 0;  ///< columns whose cells this row filled
   std::uint64_t rows_ = 0;
   TimePoint last_arrival_;
 };

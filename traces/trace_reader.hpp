@@ -4,7 +4,8 @@
 // not say comes from the workload's mix: the entry is drawn among those of the row's model, by the
 // mix stream of the row's index, and fills the missing shape cells and, where the trace lacks the
 // column, guidance, priority, deadline and tenant. So a trace of arrivals alone gets a request mix.
-// An empty cell (JSONL: null or no key) means "not said". Columns of other names are carried as text.
+// An empty cell (JSONL: null or no key) means "not said". Columns of other names are carried as
+// text.
 #pragma once
 
 #include <cstdint>
@@ -52,9 +53,9 @@ class TraceReader {
 };
 
 /// Opens a trace and reads its head: JSONL where the name ends in .jsonl or .ndjson or the text
-/// begins with '{', else CSV (RFC 4180; LF or CRLF; UTF-8, byte order mark allowed). A JSONL file is
-/// read through once for the names of its keys. Fails on what is no regular file, no rows, a missing
-/// or duplicate column.
+/// begins with '{', else CSV (RFC 4180; LF or CRLF; UTF-8, byte order mark allowed). A JSONL file
+/// is read through once for the names of its keys. Fails on what is no regular file, no rows, a
+/// missing or duplicate column.
 Result<std::unique_ptr<TraceReader>> open_trace(const std::string& path, TraceContext context);
 
 /// What a whole trace holds.

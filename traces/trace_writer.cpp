@@ -10,8 +10,8 @@ Result<TraceWriter> TraceWriter::create(const std::string& path, TraceColumns co
                                         std::vector<std::string> model_names) {
   for (const char* const end : {".jsonl", ".ndjson", ".json"}) {
     if (path.ends_with(end)) {
-      return fail(Problem{path, 0, 0, "", "a name for a CSV file", std::string("a name in ") + end,
-                          ""});
+      return fail(
+          Problem{path, 0, 0, "", "a name for a CSV file", std::string("a name in ") + end, ""});
     }
   }
   Result<AtomicFile> file = AtomicFile::create(path);

@@ -11,8 +11,8 @@
 
 namespace disagfusion::traces {
 
-/// Rows of the given columns, in the order of design 7.3 and then the extra ones. Nothing is at `path`
-/// until commit().
+/// Rows of the given columns, in the order of design 7.3 and then the extra ones. Nothing is at
+/// `path` until commit().
 class TraceWriter {
  public:
   /// `model_names` is by ModelId. Fails where `path` cannot be written or is named as JSON.

@@ -67,6 +67,7 @@ struct MemberResult {
   /// pictures, binary PPM ("P6"), one after the other; picture i (0, 1, ...) is the one whose noise has
   /// the seed noise_seed + i.
   Buffer bytes;
+  std::uint64_t stands_for = 0;  ///< emulated: the size that the scheduler is told; 0: bytes.size()
 };
 
 struct BatchResult {

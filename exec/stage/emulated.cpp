@@ -215,16 +215,17 @@ class EmulatedBackend final : public StageBackend {
                                      bool preempted) const {
     MemberResult result;
     const std::uint64_t digest = digest_of(job, member);
+    const auto claimed = static_cast<std::size_t>(
+        std::max(0.0, costs_.truth->output_bytes(job.node, member.request->shape)));
     if (preempted) {
       result.kind = MemberResult::Kind::state;
       result.bytes = Buffer::of(text_of(digest));
     } else if (costs_.last_stage_of(job.node)) {
       result.bytes = Buffer::of(pictures(digest, std::max(1U, member.request->shape.images)));
     } else {
-      const double bytes = costs_.truth->output_bytes(job.node, member.request->shape);
-      result.bytes = Buffer::of(bytes_from(
-          digest, std::min(kLargestOutput, static_cast<std::size_t>(std::max(0.0, bytes)))));
+      result.bytes = Buffer::of(bytes_from(digest, std::min(kLargestOutput, claimed)));
     }
+    if (result.kind == MemberResult::Kind::output) result.stands_for = claimed;
     return result;
   }
 

@@ -120,24 +120,21 @@ void Instance::extend(const Command& command) {
 
 void Instance::revoke(const Command& command) {
   const scheduler::Action& action = command.action;
-  switch (queue_.revoke(action.target, action.request)) {
-    case RunQueue::Revoked::too_late:
-      tell(EventKind::too_late, action.command);
-      return;
-    case RunQueue::Revoked::member: {
-      OwnedEvent revoked = event(EventKind::batch_revoked, action.target);
-      MemberOutcome member;
-      member.request = action.request;
-      member.kind = MemberOutcome::Kind::dropped;
-      revoked.members.push_back(member);
-      tell_(std::move(revoked));
-      break;
-    }
-    case RunQueue::Revoked::all:
-      forget(action.target);
-      tell(EventKind::batch_revoked, action.target);
-      break;
+  const RunQueue::Revoked revoked = queue_.revoke(action.target, action.request);
+  if (revoked == RunQueue::Revoked::too_late) {
+    tell(EventKind::too_late, action.command);
+    return;
   }
+  // A revoked member is answered by the revoke, a whole batch by its enqueue.
+  OwnedEvent answer = event(EventKind::batch_revoked, action.request.valid() ? action.command : action.target);
+  if (action.request.valid()) {
+    MemberOutcome member;
+    member.request = action.request;
+    member.kind = MemberOutcome::Kind::dropped;
+    answer.members.push_back(member);
+  }
+  if (revoked == RunQueue::Revoked::all) forget(action.target);
+  tell_(std::move(answer));
   start_and_tell();
 }
 
@@ -249,7 +246,7 @@ MemberOutcome Instance::keep(const scheduler::BatchMember& member, MemberResult 
   MemberOutcome outcome;
   outcome.request = member.request;
   outcome.reason = result.reason;
-  outcome.bytes = result.bytes.size();
+  outcome.bytes = result.stands_for > 0 ? result.stands_for : result.bytes.size();
   switch (result.kind) {
     case MemberResult::Kind::failed: outcome.kind = MemberOutcome::Kind::failed; break;
     case MemberResult::Kind::output:
@@ -348,6 +345,10 @@ void Instance::loaded(PoolId role, CommandKey command, const LoadResult& result)
     tell_(std::move(failed));
     return;
   }
+  host(role, command);
+}
+
+void Instance::host(PoolId role, CommandKey command) {
   const scheduler::Role& hosted = setup_.roles[role.index()];
   loaded_ = hosted.stages;
   queue_.host(hosted.stages, hosted.output_slots);

@@ -36,6 +36,8 @@ class Instance : public std::enable_shared_from_this<Instance> {
   void take(Command command);
   /// Loads a role that no command asked for: the initial fleet, and a replacement.
   void load(PoolId role) { load(role, {}); }
+  /// Has the role at once, without loading: an emulated fleet that is ready at 0.
+  void host(PoolId role) { host(role, {}); }
   /// A pull of this handle was served to its end.
   void served(scheduler::HandleKey handle);
 
@@ -61,6 +63,7 @@ class Instance : public std::enable_shared_from_this<Instance> {
   void release(const Command& command);
   void load(PoolId role, scheduler::CommandKey command);
   void loaded(PoolId role, scheduler::CommandKey command, const LoadResult& result);
+  void host(PoolId role, scheduler::CommandKey command);
   void unload(const Command& command);
   void drain(const Command& command);
   void answer_drain();

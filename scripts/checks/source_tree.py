@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-LIBRARIES = ["base", "predictor", "scheduler", "traces", "sim", "planner", "exec"]
+LIBRARIES = ["base", "predictor", "scheduler", "traces", "report", "sim", "planner", "exec"]
 FOLDERS = LIBRARIES + ["cli", "python", "tests"]
 SOURCE_SUFFIXES = {".cpp", ".cu"}
 HEADER_SUFFIXES = {".hpp", ".h", ".cuh"}

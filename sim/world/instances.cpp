@@ -18,8 +18,14 @@ void World::set_event(EventKind kind, const Instance& in, CommandKey command) {
 // ---- computing ---------------------------------------------------------------------------------
 
 Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
-  const RequestKey first = entry.members.front().request;
-  RequestRecord& request = requests_[first.slot];
+  // The first member that has not ended meanwhile gives shape and luck.
+  const auto alive = [&](const scheduler::BatchMember& m) {
+    return requests_[m.request.slot].generation == m.request.generation;
+  };
+  auto first = std::find_if(entry.members.begin(), entry.members.end(), alive);
+  if (first == entry.members.end()) first = entry.members.begin();
+  RequestRecord& request = requests_[first->request.slot];
+  in.shape = request.shape;
   const Shape& shape = costs_.shape(request.shape);
   const auto batch = static_cast<std::uint32_t>(entry.members.size()) *
                      std::max<std::uint32_t>(1, shape.images);
@@ -96,7 +102,7 @@ bool World::batch_ended(Instance& in) {
                                             : MemberOutcome::Kind::dropped;
     }
     if (outcome.handle.valid()) {
-      const double bytes = output_bytes(entry.node, requests_[member.request.slot].shape);
+      const double bytes = output_bytes(entry.node, in.shape);
       outcome.bytes = static_cast<std::uint64_t>(bytes);
       hold(outcome.handle, in, entry, bytes);
     }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "base/check.hpp"
 
 namespace disagfusion::sim {
@@ -293,9 +295,51 @@ std::uint32_t World::shape_class(const Shape& shape) {
   if (fresh) {
     place->second = costs_.add_shape(shape);
     output_bytes_.resize((place->second + 1UL) * setup_.graph.nodes.size(), -1.0);
+    note_uncovered(present_.model, shape);
   }
   last_shape_ = shape;
   return last_shape_id_ = place->second;
+}
+
+void World::note_uncovered(ModelId model, const Shape& shape) {
+  uncovered_.resize(setup_.graph.nodes.size(), 0);
+  const std::size_t past = setup_.graph.first_node[model.index() + 1].index();
+  for (std::size_t n = setup_.graph.first_node[model.index()].index(); n < past; ++n) {
+    const WeightsId weights = setup_.graph.nodes[n].weights;
+    const bool covered =
+        std::all_of(setup_.roles.begin(), setup_.roles.end(), [&](const scheduler::Role& role) {
+          if (std::find(role.stages.begin(), role.stages.end(), weights) == role.stages.end()) {
+            return true;
+          }
+          predictor::Query query;
+          query.node = NodeId{static_cast<std::uint16_t>(n)};
+          query.shape = shape;
+          query.gpu = role.gpu;
+          query.degree = static_cast<std::uint16_t>(role.degree);
+          query.batch = std::max<std::uint32_t>(1, shape.images);
+          query.offload = role.offload;
+          query.dtype = role.dtype;
+          return truth_.covers(query);
+        });
+    if (!covered) ++uncovered_[n];
+  }
+}
+
+std::vector<std::string> World::notes() const {
+  std::vector<std::string> notes;
+  for (std::size_t n = 0; n < uncovered_.size(); ++n) {
+    if (uncovered_[n] == 0) continue;
+    notes.push_back(fmt::format("{} shapes of {} that no cost covers: seconds of the nearest line",
+                                uncovered_[n], setup_.graph.node_names[n]));
+  }
+  for (std::size_t m = 0; m < host_peak_.size(); ++m) {
+    const NodeGroupSpec& group = scenario_.fleet.nodes[setup_.machines[m].group];
+    if (group.host_memory_bytes <= 0 || host_peak_[m] <= group.host_memory_bytes) continue;
+    notes.push_back(fmt::format(
+        "host memory that runs out: node {} held {:.1f} GB at its peak and has {:.1f} GB",
+        setup_.machines[m].name, host_peak_[m] * 1e-9, group.host_memory_bytes * 1e-9));
+  }
+  return notes;
 }
 
 World::RequestKey World::open_request() {
@@ -310,10 +354,11 @@ World::RequestKey World::open_request() {
   RequestRecord& record = requests_[slot];
   record.index = present_.index;
   record.shape = shape_class(present_.shape);
+  record.generation = static_cast<std::uint32_t>(present_.index + 1);
   record.model = present_.model;
   record.drawn = false;
   ++in_system_;
-  return {slot, static_cast<std::uint32_t>(present_.index + 1)};
+  return {slot, record.generation};
 }
 
 bool World::arrival_due() {

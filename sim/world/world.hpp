@@ -52,6 +52,8 @@ class World {
   [[nodiscard]] std::uint64_t kernel_events() const { return kernel_events_; }
   /// The most bytes that lay in the host memory of each machine at once.
   [[nodiscard]] std::vector<double> host_memory_peaks() const;
+  /// What this run met and did not model: shapes that no cost covers, host memory that ran out.
+  [[nodiscard]] std::vector<std::string> notes() const;
 
  private:
   using Action = scheduler::Action;
@@ -79,6 +81,7 @@ class World {
     RunQueue queue;
     // What computes.
     TimePoint started, ends;
+    std::uint32_t shape = 0;       ///< of all members
     double ns_before_steps = 0, ns_per_step = 0;
     std::uint32_t stop_after = 0;  ///< preempting: steps done then; 0: runs to the end
     std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
@@ -91,6 +94,7 @@ class World {
   struct RequestRecord {
     std::uint64_t index = 0;
     std::uint32_t shape = 0;
+    std::uint32_t generation = 0;
     ModelId model;
     bool drawn = false;
     predictor::ServiceBits bits{};
@@ -140,6 +144,7 @@ class World {
   void fetch_arrival();
   void set_arrival();
   std::uint32_t shape_class(const Shape& shape);
+  void note_uncovered(ModelId model, const Shape& shape);
   RequestKey open_request();
   void request_ended(RequestKey request);
   /// Told by an instance: true where event_ is to be delivered now, false where it travels.
@@ -224,6 +229,7 @@ class World {
   std::map<Shape, std::uint32_t> shape_ids_;
   Shape last_shape_;
   std::uint32_t last_shape_id_ = 0xffffffffU;
+  std::vector<std::uint64_t> uncovered_;    ///< by NodeId: shapes whose seconds are extrapolated
   std::vector<double> output_bytes_;        ///< [shape x nodes + node], negative: not asked
 
   // instances, links

@@ -102,7 +102,7 @@ TEST(Belief, BiasForAnUnknownStageIsAProblem) {
   scenario.belief.bias = {{"ditt", 1.5}};
   const auto belief = make_belief(scenario, make_stage_graph(scenario.models), kOneGpu);
   ASSERT_FALSE(belief);
-  EXPECT_THAT(text_of(belief.error()), HasSubstr("ditt (did you mean dit?)"));
+  EXPECT_THAT(text_of(belief.error()), HasSubstr("ditt (did you mean 'dit'?)"));
 }
 
 TEST(Belief, ProfileIsNotYetSupported) {

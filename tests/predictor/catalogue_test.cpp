@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -22,8 +23,8 @@ namespace {
 const std::string kConfigs = std::string(DISAGFUSION_SOURCE_DIR) + "/configs";
 
 Catalogue shipped(DiskFiles& files) {
-  return {[&files](const std::string& name) { return load_shipped_model(name, files); },
-          [&files](const std::string& name) { return load_shipped_gpu(name, files); }};
+  return remembering({[&files](const std::string& name) { return load_shipped_model(name, files); },
+                      [&files](const std::string& name) { return load_shipped_gpu(name, files); }});
 }
 
 TEST(ShippedCatalogue, AllLoadWithSources) {
@@ -70,6 +71,32 @@ TEST(ShippedCatalogue, EveryModelOnEveryGpuGivesNumbers) {
   EXPECT_GE(answers, 29U * 25U * 4U) << refusals << " refused";
 }
 
+std::string text_of_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+TEST(ShippedCatalogue, IsWhatTheScriptWrites) {
+  const std::filesystem::path data = std::string(DISAGFUSION_SHARED_DIR) + "/data";
+  if (!std::filesystem::exists(data / "gpus.csv")) GTEST_SKIP() << "skipped: no shared data here";
+  const std::filesystem::path out = ::testing::TempDir() + "/disagfusion_import_public_data";
+  std::filesystem::remove_all(out);
+  const std::string command = fmt::format("python3 '{}/import_public_data.py' '{}' '{}' >/dev/null",
+                                          kConfigs, data.string(), out.string());
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(out)) {
+    if (!entry.is_regular_file()) continue;
+    ++files;
+    const auto shipped_file = kConfigs / std::filesystem::relative(entry.path(), out);
+    EXPECT_EQ(text_of_file(entry.path()), text_of_file(shipped_file)) << shipped_file;
+  }
+  EXPECT_EQ(files, 29U + 25U);
+  std::filesystem::remove_all(out);
+}
+
 TEST(ShippedCatalogue, BytesAreThoseOfTheModels) {
   DiskFiles files(kConfigs);
   const auto wan = load_shipped_model("wan2.2-i2v-a14b", files);
@@ -81,7 +108,8 @@ TEST(ShippedCatalogue, BytesAreThoseOfTheModels) {
   EXPECT_EQ(encoder_output_bytes(*t2v->architecture, {832, 480, 81, 4, 1}), 2 * 2.0 * 512 * 4096);
 }
 
-// ---- against measurements ------------------------------------------------------------------------
+// ---- against measurements
+// ------------------------------------------------------------------------
 
 struct Errors {
   std::vector<double> log_ratios;  ///< ln(predicted / measured)
@@ -104,18 +132,11 @@ std::vector<double> absolute_errors(const Errors& errors) {
 
 std::string report(const std::string& name, const Errors& errors) {
   const auto absolute = absolute_errors(errors);
-  return fmt::format("| {} | {} | {:.0f} % | {:.0f} % | {:+.2f} | {:.0f} % |\n", name,
-                     errors.log_ratios.size(), 100 * quantile(absolute, 0.5),
-                     100 * quantile(absolute, 0.9), quantile(errors.log_ratios, 0.5),
-                     100.0 * static_cast<double>(errors.covered) /
-                         static_cast<double>(errors.log_ratios.size()));
-}
-
-std::string text_of_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
+  return fmt::format(
+      "| {} | {} | {:.0f} % | {:.0f} % | {:+.2f} | {:.0f} % |\n", name, errors.log_ratios.size(),
+      100 * quantile(absolute, 0.5), 100 * quantile(absolute, 0.9),
+      quantile(errors.log_ratios, 0.5),
+      100.0 * static_cast<double>(errors.covered) / static_cast<double>(errors.log_ratios.size()));
 }
 
 TEST(Measurements, CoarseRooflineAgainstPublishedRows) {

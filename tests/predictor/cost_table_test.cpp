@@ -136,6 +136,17 @@ TEST(CostTable, UncoveredStageIsNamedWithItsPool) {
             "stage decoder on GPU A10 (pool 3), got none, and the model has no architecture\n");
 }
 
+TEST(CostTable, PoolServesEveryStageWithItsWeights) {
+  std::vector<ModelSpec> models = {chain("a"), chain("b")};
+  models[0].stages[0].weights = models[1].stages[0].weights = "t5-xxl";
+  Scenario scenario = scenario_of(models);
+  scenario.fleet.pools.erase(scenario.fleet.pools.begin() + 3);  // b's encoder runs in a's pool
+  std::vector<CostLine> lines = {line("a/encoder", 1, 1), line("dit", 2, 2), line("decoder", 3, 3)};
+  const auto costs = make(scenario, lines);
+  ASSERT_FALSE(costs);
+  EXPECT_THAT(text_of(costs.error()), HasSubstr("stage b/encoder on GPU A10 (pool 1)"));
+}
+
 TEST(CostTable, UncoveredShapeIsNamed) {
   std::vector<CostLine> lines = {line("encoder", 1, 1), line("dit", 2, 2), line("decoder", 3, 3)};
   lines[1].steps = 50;
@@ -166,7 +177,7 @@ TEST(CostTable, UnknownNamesGetTheNearest) {
   ASSERT_FALSE(costs);
   const std::string text = text_of(costs.error());
   EXPECT_THAT(text, HasSubstr("costs[5].stage: expected a stage of this scenario, got decodr"));
-  EXPECT_THAT(text, HasSubstr("did you mean decoder"));
+  EXPECT_THAT(text, HasSubstr("did you mean 'decoder'"));
   EXPECT_THAT(text, HasSubstr("costs[5].model"));
 }
 

@@ -28,8 +28,8 @@ Scenario flux_scenario(bool table) {
 }
 
 std::unique_ptr<CostModel> costs_of(const Scenario& scenario) {
-  return std::move(*make_cost_model(scenario, make_stage_graph(scenario.models), {"H100-SXM"},
-                                    scenario.costs));
+  return std::move(
+      *make_cost_model(scenario, make_stage_graph(scenario.models), {"H100-SXM"}, scenario.costs));
 }
 
 void estimate(benchmark::State& state, bool table) {

@@ -25,7 +25,8 @@ TEST(Online, LastingShiftIsLearntWithinTwentyCompletions) {
         RandomStream stream(1, Purpose::test, static_cast<std::uint64_t>(before));
         feed(correction, stream, 1, cv, before);
         feed(correction, stream, shift, cv, 20);
-        EXPECT_NEAR(correction.factor / shift, 1, 0.13) << shift << " after " << before << ", cv " << cv;
+        EXPECT_NEAR(correction.factor / shift, 1, 0.13)
+            << shift << " after " << before << ", cv " << cv;
       }
 }
 

@@ -18,7 +18,8 @@ using namespace testing;  // NOLINT: the predictor's own test helpers
 Catalogue one_of_each() {
   Catalogue catalogue;
   catalogue.model = [](const std::string& name) -> Result<ModelSpec> {
-    if (name != "flux.1-dev") return fail(Problem{"", 0, 0, "", "a known model", name, "flux.1-dev"});
+    if (name != "flux.1-dev")
+      return fail(Problem{"", 0, 0, "", "a known model", name, "flux.1-dev"});
     ModelSpec model = chain(name);
     model.architecture = flux_architecture();
     return model;
@@ -134,7 +135,8 @@ TEST(PredictCsv, MalformedFilesAreProblemsWithPlaces) {
   EXPECT_THAT(problems("id,model,stage,gpu\na,\"b,c,d\n"), HasSubstr("closing quote"));
   EXPECT_THAT(problems("id,model,stage,gpu,width\na,m,dit,g,wide\nb,m,dit,g,1.5\n"),
               HasSubstr("rows.csv:2:11: width: expected a number, got wide\nrows.csv:3:11"));
-  EXPECT_THAT(problems("id,model,stage,gpu,width\na,m,dit,g,nan\n"), HasSubstr("expected a number"));
+  EXPECT_THAT(problems("id,model,stage,gpu,width\na,m,dit,g,nan\n"),
+              HasSubstr("expected a number"));
 }
 
 TEST(Csv, QuotesRoundTrip) {

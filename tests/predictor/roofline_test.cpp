@@ -66,8 +66,7 @@ TEST(Roofline, OddSizesRoundUp) {
 TEST(Roofline, StepOfFluxByHand) {
   Call call;
   call.shape = {1024, 1024, 1, 28, 1};
-  const StageSeconds seconds =
-      Roofline(flux_architecture(), h100()).seconds(StageKind::dit, call);
+  const StageSeconds seconds = Roofline(flux_architecture(), h100()).seconds(StageKind::dit, call);
   const DitWork work = dit_work(flux_architecture(), call.shape);
   const double phi = std::pow(700.0 / 989.0, 0.44);
   const double step = (work.linear_flop / 0.5 + work.attention_flop / 0.45) / 989e12 / phi;
@@ -125,26 +124,26 @@ TEST(Memory, WeightsAndActivations) {
                    28.0 * 4608 * 3072 + kContextBytes);
 }
 
-// ---- properties ----------------------------------------------------------------------------------
+// ---- properties
+// ----------------------------------------------------------------------------------
 
 rc::Gen<Call> calls() {
-  return rc::gen::map(
-      rc::gen::tuple(rc::gen::inRange(16, 4096), rc::gen::inRange(16, 4096),
-                     rc::gen::inRange(1, 200), rc::gen::inRange(1, 100), rc::gen::inRange(1, 16),
-                     rc::gen::element(1U, 2U, 4U, 8U), rc::gen::arbitrary<bool>(),
-                     rc::gen::inRange(0, 6)),
-      [](const auto& t) {
-        Call call;
-        call.shape = {static_cast<std::uint32_t>(std::get<0>(t)),
-                      static_cast<std::uint32_t>(std::get<1>(t)),
-                      static_cast<std::uint32_t>(std::get<2>(t)),
-                      static_cast<std::uint32_t>(std::get<3>(t)), 1};
-        call.batch = static_cast<std::uint32_t>(std::get<4>(t));
-        call.sequence = std::get<5>(t);
-        call.offload = std::get<6>(t);
-        call.format = static_cast<NumberFormat>(std::get<7>(t));
-        return call;
-      });
+  return rc::gen::map(rc::gen::tuple(rc::gen::inRange(16, 4096), rc::gen::inRange(16, 4096),
+                                     rc::gen::inRange(1, 200), rc::gen::inRange(1, 100),
+                                     rc::gen::inRange(1, 16), rc::gen::element(1U, 2U, 4U, 8U),
+                                     rc::gen::arbitrary<bool>(), rc::gen::inRange(0, 6)),
+                      [](const auto& t) {
+                        Call call;
+                        call.shape = {static_cast<std::uint32_t>(std::get<0>(t)),
+                                      static_cast<std::uint32_t>(std::get<1>(t)),
+                                      static_cast<std::uint32_t>(std::get<2>(t)),
+                                      static_cast<std::uint32_t>(std::get<3>(t)), 1};
+                        call.batch = static_cast<std::uint32_t>(std::get<4>(t));
+                        call.sequence = std::get<5>(t);
+                        call.offload = std::get<6>(t);
+                        call.format = static_cast<NumberFormat>(std::get<7>(t));
+                        return call;
+                      });
 }
 
 struct Answers {
@@ -175,11 +174,21 @@ RC_GTEST_PROP(RooflineProperty, MoreWorkNeverTakesLess, ()) {
   RC_ASSERT(std::isfinite(before.all) && before.all > 0);
   const auto more = static_cast<std::uint32_t>(*rc::gen::inRange(0, 300));
   switch (*rc::gen::inRange(0, 5)) {
-    case 0: call.shape.width += more; break;
-    case 1: call.shape.height += more; break;
-    case 2: call.shape.frames += more; break;
-    case 3: call.shape.steps += more; break;
-    default: call.batch += more; break;
+    case 0:
+      call.shape.width += more;
+      break;
+    case 1:
+      call.shape.height += more;
+      break;
+    case 2:
+      call.shape.frames += more;
+      break;
+    case 3:
+      call.shape.steps += more;
+      break;
+    default:
+      call.batch += more;
+      break;
   }
   expect_no_less(answers(model, call), before);
 }

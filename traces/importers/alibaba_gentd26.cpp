@@ -1,7 +1,8 @@
 // GenTD26, Alibaba's trace of a diffusion service (github.com/alibaba/clusterdata,
-// cluster-trace-v2026-GenAI; Lin et al., "Understanding Diffusion Model Serving in Production", SoCC
-// 2025): lora_request_trace.csv, one request a row. The trace may be used for research and study, not
-// passed on: it is not shipped. gentd26.yaml says which field becomes what, and what is assumed.
+// cluster-trace-v2026-GenAI; Lin et al., "Understanding Diffusion Model Serving in Production",
+// SoCC 2025): lora_request_trace.csv, one request a row. The trace may be used for research and
+// study, not passed on: it is not shipped. gentd26.yaml says which field becomes what, and what is
+// assumed.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,21 +26,37 @@ extern const std::string_view kGentd26Mapping;  // the text of gentd26.yaml
 namespace {
 
 enum Field : std::size_t {
-  kCreated, kType, kStatus, kSteps, kImages, kCheckpoint, kGroup, kPromptLength,
-  kExecSeconds, kNegativeLength, kLoras,
+  kCreated,
+  kType,
+  kStatus,
+  kSteps,
+  kImages,
+  kCheckpoint,
+  kGroup,
+  kPromptLength,
+  kExecSeconds,
+  kNegativeLength,
+  kLoras,
 };
 
 const std::vector<std::string>& source_columns() {
-  static const std::vector<std::string> columns{
-      "gmt_create", "predict_type", "predict_status", "num_inference_steps",
-      "num_images_per_prompt", "checkpoint_model_version_id", "groupId", "prompt_length",
-      "exec_time_seconds", "negative_prompt_length", "num_lora"};
+  static const std::vector<std::string> columns{"gmt_create",
+                                                "predict_type",
+                                                "predict_status",
+                                                "num_inference_steps",
+                                                "num_images_per_prompt",
+                                                "checkpoint_model_version_id",
+                                                "groupId",
+                                                "prompt_length",
+                                                "exec_time_seconds",
+                                                "negative_prompt_length",
+                                                "num_lora"};
   return columns;
 }
 
 /// Columns carried along under their names.
-constexpr std::array<Field, 6> kCarried{kType, kStatus, kExecSeconds, kPromptLength,
-                                        kNegativeLength, kLoras};
+constexpr std::array<Field, 6> kCarried{kType,         kStatus,         kExecSeconds,
+                                        kPromptLength, kNegativeLength, kLoras};
 
 /// What the mapping says about one predict_type.
 struct TypeMapping {
@@ -63,8 +80,7 @@ ModelId model_id(std::vector<std::string>& names, const std::string& name) {
   return ModelId(index);
 }
 
-TypeMapping read_type(const ConfigNode& node, std::vector<std::string>& names,
-                      Problems& problems) {
+TypeMapping read_type(const ConfigNode& node, std::vector<std::string>& names, Problems& problems) {
   MapReader map(node, problems, "a map such as {model: M, width: 1024, height: 1024}");
   TypeMapping type;
   type.model = model_id(names, map.required("model", as_name()));
@@ -135,8 +151,7 @@ class AlibabaGentd26 : public Importer {
     if (!mapping) return tl::unexpected(mapping.error());
     Result<SourceTable> table = SourceTable::open(job.input, source_columns());
     if (!table) return tl::unexpected(table.error());
-    Result<TraceWriter> writer =
-        TraceWriter::create(job.output, columns(), mapping->model_names);
+    Result<TraceWriter> writer = TraceWriter::create(job.output, columns(), mapping->model_names);
     if (!writer) return tl::unexpected(writer.error());
 
     Counts counts;
@@ -165,8 +180,8 @@ class AlibabaGentd26 : public Importer {
       writer->write(request);
     }
     if (writer->rows() == 0) {
-      return fail(Problem{job.input, 1, 0, "", "at least one request of the wanted statuses",
-                          "none", ""});
+      return fail(
+          Problem{job.input, 1, 0, "", "at least one request of the wanted statuses", "none", ""});
     }
     ImportSummary summary{counts.read, writer->rows(), notes(counts)};
     const Result<void> committed = writer->commit();
@@ -232,8 +247,8 @@ class AlibabaGentd26 : public Importer {
     std::vector<std::string> notes;
     for (const auto& [status, rows] : counts.kept) {
       if (status != "SUCCEED") {
-        notes.push_back(fmt::format("{} rows with status {} are kept (column predict_status)",
-                                    rows, status));
+        notes.push_back(
+            fmt::format("{} rows with status {} are kept (column predict_status)", rows, status));
       }
     }
     for (const auto& [status, rows] : counts.left_out) {

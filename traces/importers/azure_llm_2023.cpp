@@ -1,7 +1,7 @@
-// The Azure LLM inference trace of 2023 (github.com/Azure/AzurePublicDataset, CC-BY 4.0; Patel et al.,
-// "Splitwise", ISCA 2024): one language-model request a row. What a diffusion service can take from it
-// is the arrival process: arrival_s is the time since the first row, to the 100 ns of the source;
-// ContextTokens and GeneratedTokens are carried as they are, and mean nothing here.
+// The Azure LLM inference trace of 2023 (github.com/Azure/AzurePublicDataset, CC-BY 4.0; Patel et
+// al., "Splitwise", ISCA 2024): one language-model request a row. What a diffusion service can take
+// from it is the arrival process: arrival_s is the time since the first row, to the 100 ns of the
+// source; ContextTokens and GeneratedTokens are carried as they are, and mean nothing here.
 #include "traces/importers/importer.hpp"
 #include "traces/importers/source_table.hpp"
 #include "traces/trace_writer.hpp"
@@ -50,8 +50,8 @@ class AzureLlm2023 : public Importer {
     const std::uint64_t rows = writer->rows();
     const Result<void> committed = writer->commit();
     if (!committed) return tl::unexpected(committed.error());
-    return ImportSummary{rows, rows,
-                         {"arrivals only: models and shapes come from the scenario's mix"}};
+    return ImportSummary{
+        rows, rows, {"arrivals only: models and shapes come from the scenario's mix"}};
   }
 };
 

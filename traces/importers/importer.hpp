@@ -11,16 +11,16 @@
 namespace disagfusion::traces {
 
 struct ImportJob {
-  std::string input;     ///< the file as published
-  std::string output;    ///< written whole or not at all
-  std::string mapping;   ///< YAML that takes its fields to ours; empty: the one shipped, if any
+  std::string input;    ///< the file as published
+  std::string output;   ///< written whole or not at all
+  std::string mapping;  ///< YAML that takes its fields to ours; empty: the one shipped, if any
 };
 
 /// What became of the rows: read = written + the counts told in `notes`.
 struct ImportSummary {
   std::uint64_t rows_read = 0;
   std::uint64_t rows_written = 0;
-  std::vector<std::string> notes;   ///< rows left out or completed, with their numbers; assumptions
+  std::vector<std::string> notes;  ///< rows left out or completed, with their numbers; assumptions
 };
 
 class Importer {

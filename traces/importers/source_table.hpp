@@ -27,13 +27,13 @@ class SourceTable {
   explicit SourceTable(CsvScanner scanner) : scanner_(std::move(scanner)) {}
   CsvScanner scanner_;
   std::vector<std::string> columns_;
-  std::vector<std::size_t> at_;      ///< position in the file, by wanted column
+  std::vector<std::size_t> at_;  ///< position in the file, by wanted column
   std::vector<CsvField> fields_;
   std::size_t width_ = 0;
 };
 
-/// "2023-11-16 18:15:46.6805900" (also with a T; up to nine decimals) to nanoseconds since 1970, all
-/// days having 86,400 s. Nothing where the text is no such time.
+/// "2023-11-16 18:15:46.6805900" (also with a T; up to nine decimals) to nanoseconds since 1970,
+/// all days having 86,400 s. Nothing where the text is no such time.
 std::optional<std::int64_t> parse_timestamp(std::string_view text);
 
 }  // namespace disagfusion::traces

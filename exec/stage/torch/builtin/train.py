@@ -338,7 +338,7 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--vae-steps", type=int, default=700)
-    parser.add_argument("--dit-steps", type=int, default=3500)
+    parser.add_argument("--dit-steps", type=int, default=2500)
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate of the DiT")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

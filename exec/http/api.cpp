@@ -1,0 +1,358 @@
+#include "exec/http/api.hpp"
+
+#include <fmt/format.h>
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "base/check.hpp"
+#include "exec/http/generation.hpp"
+
+namespace disagfusion::exec {
+
+using nlohmann::ordered_json;
+using scheduler::EndState;
+
+namespace {
+
+constexpr const char* kBadRequest = "invalid_request_error";
+constexpr std::size_t kLongestId = 128;
+
+std::uint64_t random_bits() {
+  std::uint64_t bits = 0;
+  DF_CHECK(::getrandom(&bits, sizeof bits, 0) == static_cast<ssize_t>(sizeof bits));
+  return bits;
+}
+
+bool is_good_id(const std::string& id) {
+  return id.size() <= kLongestId && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                  c == '-' || c == '_' || c == '.' || c == ':';
+         });
+}
+
+std::string dump(const ordered_json& json) {
+  return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+HttpAnswer json_answer(const ordered_json& json, int status = 200) {
+  HttpAnswer answer;
+  answer.status = status;
+  answer.body = dump(json);
+  return answer;
+}
+
+HttpAnswer not_found() { return http_error(404, kBadRequest, "there is nothing here"); }
+
+/// What follows the prefix, or nothing.
+std::optional<std::string> after(const std::string& path, std::string_view prefix) {
+  if (path.compare(0, prefix.size(), prefix) != 0 || path.size() == prefix.size()) return std::nullopt;
+  return path.substr(prefix.size());
+}
+
+std::string state_name(const Account& account) {
+  return account.state == Account::State::ended ? scheduler::name_of(account.end) : "in_progress";
+}
+
+/// Waits until the request has ended. `ledger` lives as long as the coroutine.
+asio::awaitable<void> until_ended(Ledger& ledger, std::uint64_t number) {
+  auto timer = std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor,
+                                                    asio::steady_timer::time_point::max());
+  bool ended = false;
+  ledger.wait(number, [timer, &ended] {
+    ended = true;
+    timer->cancel();
+  });
+  if (!ended) co_await timer->async_wait(use_tuple);
+}
+
+asio::awaitable<std::vector<std::string>> read_pictures(Controller& controller,
+                                                        const Account& account) {
+  auto timer = std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor,
+                                                    asio::steady_timer::time_point::max());
+  auto result = std::make_shared<std::vector<std::string>>();
+  controller.pictures(account, [timer, result](std::vector<std::string> pictures) {
+    *result = std::move(pictures);
+    timer->cancel();
+  });
+  co_await timer->async_wait(use_tuple);
+  co_return std::move(*result);
+}
+
+}  // namespace
+
+std::string to_base64(std::string_view bytes) {
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  out.reserve((bytes.size() + 2) / 3 * 4);
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    const std::size_t count = std::min<std::size_t>(3, bytes.size() - i);
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = group << 8U | (k < count ? static_cast<unsigned char>(bytes[i + k]) : 0U);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += k <= count ? kDigits[group >> (18 - 6 * k) & 63U] : '=';
+    }
+  }
+  return out;
+}
+
+// ---- routes ------------------------------------------------------------------------------------
+
+asio::awaitable<HttpAnswer> Api::answer(HttpRequest request) {
+  std::string id = request.id;
+  const bool good = is_good_id(id);
+  if (id.empty() || !good) id = fmt::format("req-{:016x}", random_bits());
+  request.id = id;
+  HttpAnswer answer;
+  if (good) {
+    answer = co_await route(this, std::move(request));
+  } else {
+    answer = http_error(400, kBadRequest,
+                        fmt::format("X-Request-Id: expected at most {} letters, digits and -_.:", kLongestId),
+                        "X-Request-Id");
+  }
+  answer.headers.emplace_back("X-Request-Id", id);
+  metrics_.answered(answer.status);
+  co_return answer;
+}
+
+asio::awaitable<HttpAnswer> Api::route(Api* self, HttpRequest request) {
+  const std::string& path = request.path;
+  const bool get = request.method == "GET", post = request.method == "POST";
+  if (post && request.content_type.rfind("application/json", 0) != 0) {
+    co_return http_error(415, kBadRequest, "Content-Type: expected application/json", "Content-Type");
+  }
+  if (path == "/v1/images/generations") {
+    if (post) co_return co_await generate(self, std::move(request));
+    co_return http_error(405, kBadRequest, "expected POST");
+  }
+  if (const auto id = after(path, "/v1/requests/")) {
+    if (get) co_return co_await find_request(self, *id);
+    if (request.method == "DELETE") co_return self->cancel_request(*id);
+    co_return http_error(405, kBadRequest, "expected GET or DELETE");
+  }
+  if (after(path, "/v1/admin/")) co_return self->admin(request);
+  if (!get) co_return not_found();
+  if (path == "/v1/models") co_return self->models();
+  if (path == "/healthz") co_return json_answer({{"status", "ok"}});
+  if (path == "/readyz") {
+    const bool ready = self->controller_.ready();
+    co_return json_answer({{"status", ready ? "ready" : "a stage has no ready instance"}},
+                          ready ? 200 : 503);
+  }
+  if (path == "/metrics") {
+    HttpAnswer answer;
+    answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    answer.body = self->metrics_.text();
+    co_return answer;
+  }
+  co_return not_found();
+}
+
+// ---- images ------------------------------------------------------------------------------------
+
+asio::awaitable<HttpAnswer> Api::generate(Api* self, HttpRequest request) {
+  auto body = parse_generation(request.body, self->controller_.deployment(), random_bits());
+  if (!body) co_return http_error(400, kBadRequest, body.error().message, body.error().param);
+  body->id = request.id;
+  const std::uint64_t number = self->controller_.submit(std::move(*body));
+  co_await until_ended(self->controller_.ledger(), number);
+  co_return co_await pictures_of(self, number, true);
+}
+
+asio::awaitable<HttpAnswer> Api::pictures_of(Api* self, std::uint64_t number, bool openai) {
+  const Account& account = *self->controller_.ledger().by_number(number);
+  const bool completed =
+      account.state == Account::State::ended && account.end == EndState::completed;
+  if (openai && !completed) co_return self->ended_badly(account);
+  ordered_json data = ordered_json::array();
+  if (completed) {
+    for (const std::string& png : co_await read_pictures(self->controller_, account)) {
+      data.push_back({{"b64_json", to_base64(png)}});
+    }
+  }
+  ordered_json json;
+  if (openai) {
+    json["created"] = static_cast<std::int64_t>(std::time(nullptr));
+    json["data"] = std::move(data);
+    co_return json_answer(json);
+  }
+  json["id"] = account.body->id;
+  json["object"] = "request";
+  json["state"] = state_name(account);
+  if (account.why != scheduler::Why::none) json["why"] = scheduler::name_of(account.why);
+  json["model"] = self->controller_.deployment().setup.graph.model_names[account.body->model.index()];
+  json["seed"] = account.body->noise_seed;
+  json["arrived_s"] = account.arrived.seconds();
+  if (account.state == Account::State::ended) {
+    json["ended_s"] = account.ended_at.seconds();
+    json["latency_s"] = (account.ended_at - account.arrived).seconds();
+  }
+  json["data"] = std::move(data);
+  co_return json_answer(json);
+}
+
+HttpAnswer Api::ended_badly(const Account& account) const {
+  const std::string why = scheduler::name_of(account.why);
+  switch (account.end) {
+    case EndState::rejected: {
+      HttpAnswer answer = http_error(429, "rate_limit_exceeded", "no room for another request: " + why);
+      const double seconds = std::max(1.0, std::ceil(account.retry_after.seconds()));
+      answer.headers.emplace_back("Retry-After", fmt::format("{:.0f}", seconds));
+      return answer;
+    }
+    case EndState::timed_out: return http_error(504, "timeout", "the request timed out");
+    case EndState::cancelled: return http_error(409, "cancelled", "the request was cancelled");
+    case EndState::failed:
+    case EndState::completed: break;
+  }
+  return http_error(500, "server_error", "the request failed: " + why);
+}
+
+asio::awaitable<HttpAnswer> Api::find_request(Api* self, std::string id) {
+  const Account* account = self->controller_.ledger().find(id);
+  if (account == nullptr) co_return http_error(404, kBadRequest, "there is no such request", "id");
+  co_return co_await pictures_of(self, account->number, false);
+}
+
+HttpAnswer Api::cancel_request(const std::string& id) {
+  const Account* account = controller_.ledger().find(id);
+  if (account == nullptr) return http_error(404, kBadRequest, "there is no such request", "id");
+  controller_.cancel(account->number);
+  return json_answer({{"id", id}, {"state", state_name(*account)}}, 202);
+}
+
+HttpAnswer Api::models() const {
+  ordered_json data = ordered_json::array();
+  for (const std::string& name : controller_.deployment().setup.graph.model_names) {
+    data.push_back({{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "disagfusion"}});
+  }
+  return json_answer({{"object", "list"}, {"data", std::move(data)}});
+}
+
+// ---- operators ---------------------------------------------------------------------------------
+
+HttpAnswer Api::admin(const HttpRequest& request) {
+  const std::string what = *after(request.path, "/v1/admin/");
+  if (request.method == "GET") {
+    if (what == "status") return status();
+    if (const auto id = after(what, "explain/")) return explain(*id);
+    return not_found();
+  }
+  if (request.method == "POST") return order(what, request.body);
+  return http_error(405, kBadRequest, "expected GET or POST");
+}
+
+HttpAnswer Api::status() const {
+  const scheduler::Scheduler& scheduler = controller_.session().scheduler();
+  const Deployment& deployment = controller_.deployment();
+  const scheduler::Setup& setup = deployment.setup;
+  const auto workers = controller_.fleet().view();
+  ordered_json instances = ordered_json::array();
+  for (const scheduler::InstanceView& view : scheduler.instances()) {
+    const scheduler::Role& role = setup.roles[view.role.index()];
+    ordered_json instance{{"instance", view.key.id.value},
+                          {"incarnation", view.key.incarnation},
+                          {"state", view.state},
+                          {"role", role.name},
+                          {"gpu", setup.gpu_types[role.gpu.index()]},
+                          {"computing", view.running},
+                          {"queued_batches", view.queued}};
+    for (const Fleet::View& worker : workers) {
+      if (worker.id != view.key.id) continue;
+      instance["pid"] = worker.pid;
+      instance["connected"] = worker.connected;
+      instance["silent_s"] = worker.silent_s;
+      instance["restarts"] = worker.restarts;
+    }
+    instances.push_back(std::move(instance));
+  }
+  ordered_json stages = ordered_json::array();
+  for (std::size_t i = 0; i < setup.graph.weights.size(); ++i) {
+    stages.push_back({{"stage", setup.graph.weights[i]},
+                      {"queue", scheduler.queue_length(WeightsId{static_cast<std::uint16_t>(i)})}});
+  }
+  ordered_json requests{{"arrived", controller_.figures().arrived},
+                        {"unfinished", scheduler.unfinished_requests()}};
+  for (int end = 0; end < 5; ++end) {
+    requests[scheduler::name_of(static_cast<EndState>(end))] = controller_.figures().by_end[end];
+  }
+  return json_answer({{"scenario", deployment.scenario.name},
+                      {"now_s", controller_.now().seconds()},
+                      {"ready", controller_.ready()},
+                      {"requests", std::move(requests)},
+                      {"stages", std::move(stages)},
+                      {"instances", std::move(instances)},
+                      {"stale_events", scheduler.counters().stale_events},
+                      {"retries", scheduler.counters().retries}});
+}
+
+HttpAnswer Api::explain(const std::string& id) const {
+  const Account* account = const_cast<Controller&>(controller_).ledger().find(id);
+  if (account == nullptr) return http_error(404, kBadRequest, "there is no such request", "id");
+  std::string text = controller_.explain(*account);
+  if (text.empty()) {
+    text = fmt::format("request {} of {}: {} after {:.3f} s\n", account->number,
+                       controller_.deployment().setup.graph.model_names[account->body->model.index()],
+                       state_name(*account), (account->ended_at - account->arrived).seconds());
+  }
+  return json_answer({{"id", id}, {"state", state_name(*account)}, {"text", text}});
+}
+
+HttpAnswer Api::order(const std::string& name, const std::string& body) {
+  static const std::pair<const char*, scheduler::Order> kOrders[] = {
+      {"drain", scheduler::Order::drain},
+      {"undrain", scheduler::Order::undrain},
+      {"re-role", scheduler::Order::re_role},
+      {"pin", scheduler::Order::pin},
+      {"unpin", scheduler::Order::unpin},
+      {"pause-scaling", scheduler::Order::pause_elasticity},
+      {"resume-scaling", scheduler::Order::resume_elasticity}};
+  const auto* known = std::find_if(std::begin(kOrders), std::end(kOrders),
+                                   [&](const auto& entry) { return name == entry.first; });
+  if (known == std::end(kOrders)) return not_found();
+  const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth < 3; };
+  const auto json = nlohmann::json::parse(body.empty() ? "{}" : body, shallow, false);
+  if (!json.is_object()) return http_error(400, kBadRequest, "the body is no JSON object", "body");
+  const bool of_instance = known->second != scheduler::Order::pause_elasticity &&
+                           known->second != scheduler::Order::resume_elasticity;
+  InstanceId instance{0};
+  if (of_instance) {
+    const auto number = json.find("instance");
+    const auto views = controller_.session().scheduler().instances();
+    const bool there =
+        number != json.end() && number->is_number_unsigned() &&
+        std::any_of(views.begin(), views.end(), [&](const scheduler::InstanceView& view) {
+          return view.key.id.value == number->get<std::uint64_t>();
+        });
+    if (!there) return http_error(400, kBadRequest, "instance: there is no such instance", "instance");
+    instance = InstanceId{number->get<std::uint32_t>()};
+  }
+  std::vector<WeightsId> stages;
+  if (known->second == scheduler::Order::re_role) {
+    const scheduler::Setup& setup = controller_.deployment().setup;
+    const std::string role = json.value("stages", nlohmann::json()).is_string()
+                                 ? json["stages"].get<std::string>()
+                                 : std::string();
+    std::string wanted = role;
+    std::replace(wanted.begin(), wanted.end(), ',', '+');
+    std::string roles;
+    for (const scheduler::Role& candidate : setup.roles) {
+      if (candidate.name == wanted) stages = candidate.stages;
+      roles += (roles.empty() ? "" : ", ") + candidate.name;
+    }
+    if (stages.empty()) {
+      return http_error(400, kBadRequest, "stages: expected a pool's stages (" + roles + ")", "stages");
+    }
+  }
+  controller_.order(known->second, instance, std::move(stages));
+  return json_answer({{"order", name}, {"instance", instance.value}}, 202);
+}
+
+}  // namespace disagfusion::exec

@@ -1,0 +1,268 @@
+#include <gtest/gtest.h>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "tests/sim/scenario_text.hpp"
+
+namespace disagfusion::sim {
+namespace {
+
+using testing::chain;
+using testing::run_of;
+using testing::simulation_of;
+using testing::Stage;
+
+const std::string kBurstOf2 = "workload: {arrivals: {process: burst}, requests: 2}\n";
+
+TEST(World, AChainWithoutNetworkIsPlainQueues) {
+  const auto run = run_of(chain({{"a", "1", 1, "", ""}, {"b", "3", 1, "", ""}}, kBurstOf2));
+  EXPECT_EQ(run.requests.completed, 2U);
+  EXPECT_NEAR(*run.makespan_s, 7, 1e-9);
+  EXPECT_NEAR(*run.latency_mean.value, (4 + 7) / 2.0, 1e-9);
+  // The second waits 1 s for `a` and 2 s for `b`.
+  EXPECT_NEAR(*run.wait_mean.value, 1.5, 1e-9);
+  EXPECT_NEAR(*run.stages[1].utilization, 6.0 / 7, 1e-9);
+  EXPECT_NEAR(*run.stages[0].service_s, 1, 1e-9);
+}
+
+TEST(World, ATransferTakesLatencyPlusBytesOverBandwidth) {
+  const auto run = run_of(chain({{"a", "1", 1, "", "1 MB"}, {"b", "3", 1, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 1}\n"
+                                "network: {latency: 24 ms, bandwidth: 1 MB/s}\n"));
+  EXPECT_NEAR(*run.makespan_s, 1 + 0.024 + 1 + 3, 1e-6);
+  EXPECT_NEAR(*run.stages[1].transfer_s, 1.024, 1e-6);
+  EXPECT_NEAR(*run.stages[1].wait_s, 0, 1e-6);
+  EXPECT_NEAR(*run.stages[1].transfer_hidden, 0, 1e-6);
+}
+
+TEST(World, AsyncHidesTransfersBehindComputeAndSyncDoesNot) {
+  const std::string network =
+      "workload: {arrivals: {process: burst}, requests: 20}\n"
+      "network: {latency: 0 s, bandwidth: 1 MB/s}\n";
+  const std::vector<Stage> stages{{"a", "2", 1, "", "1 MB"}, {"b", "2", 1, "", ""}};
+  const auto async = run_of(chain(stages, network));
+  const auto sync = run_of(chain(stages, network + "policy: {handoff: sync}\n"));
+  EXPECT_NEAR(*async.makespan_s, 20 * 2 + 1 + 2, 1e-6);
+  EXPECT_NEAR(*sync.makespan_s, 20 * 3 + 2, 1e-6);
+  EXPECT_NEAR(*sync.stages[0].blocked_s, 1, 1e-6);
+  EXPECT_NEAR(*async.stages[0].blocked_s, 0, 1e-9);
+}
+
+TEST(World, AJoinWaitsForBothAndTheForkRunsSideBySide) {
+  const std::string text = R"(
+name: join
+models:
+  - name: m
+    stages:
+      - {name: text}
+      - {name: image}
+      - {name: dit, after: [text, image]}
+fleet:
+  gpus: {A10: 3}
+  pools:
+    - {stages: [text], gpu: A10}
+    - {stages: [image], gpu: A10}
+    - {stages: [dit], gpu: A10}
+costs:
+  - {stage: text, seconds: 1}
+  - {stage: image, seconds: 4}
+  - {stage: dit, seconds: 2}
+workload: {arrivals: {process: burst}, requests: 1}
+)";
+  const auto run = run_of(text);
+  EXPECT_NEAR(*run.makespan_s, 6, 1e-9);
+  EXPECT_NEAR(*run.wait_mean.value, 0, 1e-9);
+}
+
+TEST(World, InsideANodeOnlyItsBandwidthCounts) {
+  const std::string text = R"(
+name: node
+models:
+  - name: m
+    stages: [{name: a, output: 1 GB}, {name: b, after: [a]}]
+fleet:
+  nodes: [{name: n, gpus: {A10: 2}, inside: {bandwidth: 2 GB/s}, nic: {bandwidth: 1 MB/s, latency: 1 s}}]
+  pools: [{stages: [a], gpu: A10}, {stages: [b], gpu: A10}]
+costs: [{stage: a, seconds: 1}, {stage: b, seconds: 1}]
+workload: {arrivals: {process: burst}, requests: 1}
+)";
+  EXPECT_NEAR(*run_of(text).makespan_s, 1 + 0.5 + 1, 1e-6);
+}
+
+TEST(World, ControlDelayIsPaidOnTheWayThereAndBack) {
+  // Arrival is at the controller; enqueue 5 ms down, finished 5 ms up, twice.
+  const auto run = run_of(chain({{"a", "1", 1, "", ""}, {"b", "1", 1, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 1}\n"
+                                "control: {delay: 5 ms}\n"));
+  EXPECT_NEAR(*run.makespan_s, 2 + 4 * 0.005, 1e-9);
+}
+
+TEST(World, JitterOfTheControlPlaneKeepsEveryRequest) {
+  const auto run = run_of(chain({{"a", "0.01", 2, "", "1 kB"}, {"b", "0.02", 4, "", "1 kB"}},
+                                "workload: {arrivals: {process: poisson, rate: 150 /s}, "
+                                "requests: 5000}\n"
+                                "network: {latency: 1 ms, bandwidth: 1 GB/s, jitter_cv: 1}\n"
+                                "control: {delay: 2 ms, jitter_cv: 1}\n"));
+  EXPECT_EQ(run.requests.completed, 5000U);
+  EXPECT_EQ(run.stale_events, 0U);
+}
+
+TEST(World, ACrashIsNoticedWhenHeartbeatsAreMissedAndTheRequestRunsAgain) {
+  // Dead at 3 s; the last heartbeat left at 3 s; noticed at 8 s; repaired at 103 s.
+  const auto run = run_of(chain({{"a", "10", 2, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 2}\n"
+                                "faults: [{at: 3 s, instance: 1, kind: crash, repair: 100 s}]\n"));
+  EXPECT_EQ(run.requests.completed, 2U);
+  // Instance 2 is busy until 10 s, then runs the lost request.
+  EXPECT_NEAR(*run.makespan_s, 20, 1e-9);
+  EXPECT_EQ(run.retries, 1U);
+}
+
+TEST(World, ARepairedInstanceLoadsAgainBeforeItComputes) {
+  const auto run = run_of(chain({{"a", "10", 1, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 1}\n"
+                                "startup: {load: 7 s}\n"
+                                "faults: [{at: 3.5 s, instance: 1, kind: crash, repair: 2 s}]\n"));
+  // Its return tells of the loss (at 5.5 s, before the heartbeats do at 8 s); ready at 12.5 s.
+  EXPECT_NEAR(*run.makespan_s, 22.5, 1e-9);
+}
+
+TEST(World, AReclaimedInstanceDrainsWithinItsNotice) {
+  const auto run = run_of(chain({{"a", "10", 2, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 4}\n"
+                                "faults: [{at: 1 s, instance: 1, kind: reclaim, notice: 60 s}]\n"));
+  EXPECT_EQ(run.requests.completed, 4U);
+  EXPECT_NEAR(*run.makespan_s, 30, 1e-9);  // one by instance 1, three by instance 2
+  EXPECT_EQ(run.retries, 0U);
+}
+
+TEST(World, WithoutAnyInstanceLeftRequestsStayInFlight) {
+  const auto run = run_of(chain({{"a", "10", 1, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 3}\n"
+                                "faults: [{at: 15 s, instance: 1, kind: crash}]\n"));
+  EXPECT_EQ(run.requests.completed, 1U);
+  EXPECT_EQ(run.requests.in_flight, 2U);
+}
+
+TEST(World, TimeoutsAndRejectionsAreCounted) {
+  const auto run = run_of(chain({{"a", "10", 1, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 4}\n"
+                                "timeouts: {request: 25 s}\n"
+                                "slo: {latency: 15 s, attainment: 90 %}\n"));
+  EXPECT_EQ(run.requests.completed, 2U);
+  EXPECT_EQ(run.requests.timed_out, 2U);
+  EXPECT_NEAR(*run.attainment.value, 0.25, 1e-9);
+}
+
+TEST(World, MovesOfAScheduleLoadTheNewRole) {
+  const auto run = run_of(chain(
+      {{"a", "1", 1, "", ""}, {"b", "1", 2, "", ""}},
+      "workload: {arrivals: {process: deterministic, rate: 0.5 /s}, requests: 100}\n"
+      "startup: {load: 30 s}\n"
+      "policy: {elasticity: {name: schedule, moves: [{at: 50 s, from: b, to: a, count: 1}]}}\n"));
+  EXPECT_EQ(run.requests.completed, 100U);
+  ASSERT_EQ(run.scaling.size(), 1U);
+  EXPECT_EQ(run.scaling[0].action, "re-role");
+  EXPECT_NEAR(run.scaling[0].t_s, 50, 1e-9);
+  EXPECT_GT(run.pools[0].mean_instances, 1.2);
+}
+
+TEST(World, EqualShapesGoInOneBatch) {
+  const auto run = run_of(chain({{"a", "10", 1, "max_batch: 4", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 5}\n"
+                                "policy: {batching: equal-shapes}\n"));
+  EXPECT_EQ(run.requests.completed, 5U);
+  EXPECT_LE(*run.makespan_s, 30 + 1e-9);
+}
+
+TEST(World, TheSameSeedGivesTheSameRunAndAnotherSeedAnotherOne) {
+  const std::string text =
+      chain({{"a", "0.1, distribution: exponential", 1, "", "1 MB"},
+             {"b", "0.4, distribution: lognormal, cv: 0.5", 5, "", ""}},
+            "workload: {arrivals: {process: gamma, rate: 8 /s, cv: 2}, requests: 3000}\n"
+            "network: {latency: 2 ms, bandwidth: 100 MB/s, jitter_cv: 0.3}\n"
+            "faults: [{at: 30 s, instance: 2, kind: crash, repair: 20 s}]\n");
+  const auto first = run_of(text, 7), second = run_of(text, 7), other = run_of(text, 8);
+  EXPECT_EQ(first.decision_hash, second.decision_hash);
+  EXPECT_EQ(first.events, second.events);
+  EXPECT_EQ(*first.latency_mean.value, *second.latency_mean.value);
+  EXPECT_NE(first.decision_hash, other.decision_hash);
+}
+
+TEST(World, ResultsDoNotDependOnTheNumberOfThreads) {
+  const Simulation simulation = simulation_of(
+      chain({{"a", "0.1, distribution: exponential", 1, "", ""}},
+            "workload: {arrivals: {process: poisson, rate: 8 /s}, requests: 2000}\n"));
+  RunOptions options;
+  options.seed = 3;
+  options.replications = 5;
+  std::string texts[2];
+  for (const unsigned threads : {1U, 2U}) {
+    options.threads = threads;
+    auto outcome = run(simulation, options);
+    ASSERT_TRUE(outcome);
+    outcome->peak_rss_bytes = 0;
+    texts[threads - 1] =
+        report::json_text(make_report(simulation, options, std::move(*outcome), 0));
+  }
+  EXPECT_EQ(texts[0], texts[1]);
+}
+
+TEST(World, APoolThatDoesNotFitItsGpuIsAnErrorWithTheNumbers) {
+  const std::string text = R"(
+name: too large
+models: [flux.1-dev]
+fleet:
+  gpus: {RTX4090: 1}
+  pools: [{stages: [encoder, dit, decoder], gpu: RTX4090}]
+workload: {arrivals: {process: burst}, requests: 1}
+)";
+  const auto simulation = Simulation::prepare(testing::scenario_of(text));
+  ASSERT_FALSE(simulation);
+  const std::string problem = testing::text_of(simulation.error());
+  EXPECT_NE(problem.find("at most 24"), std::string::npos) << problem;
+  EXPECT_NE(problem.find("weights"), std::string::npos) << problem;
+  EXPECT_NE(problem.find("test.yaml:6"), std::string::npos) << problem;
+}
+
+TEST(World, AnOverloadedShortRunIsNotCalledStable) {
+  const auto verdict = [](double rate, int requests) {
+    return run_of(chain({{"a", "1", 1, "", ""}},
+                        fmt::format("workload: {{arrivals: {{process: poisson, rate: {} /s}}, "
+                                    "requests: {}}}\n",
+                                    rate, requests)),
+                  1)
+        .stability;
+  };
+  EXPECT_EQ(verdict(0.5, 2000), report::Stability::stable);
+  EXPECT_EQ(verdict(1.3, 200), report::Stability::overloaded);
+  EXPECT_EQ(run_of(chain({{"a", "1", 1, "", ""}}, kBurstOf2)).stability,
+            report::Stability::backlogged);
+}
+
+TEST(World, TheJsonHasEveryKeyAndNoNaN) {
+  const Simulation simulation = simulation_of(
+      chain({{"a", "1", 1, "", ""}},
+            "workload: {arrivals: {process: burst}, requests: 1}\n"
+            "faults: [{at: 0.5 s, instance: 1, kind: crash}]\n"));
+  RunOptions options;
+  auto outcome = run(simulation, options);
+  ASSERT_TRUE(outcome);
+  const auto json = report::to_json(make_report(simulation, options, std::move(*outcome), 0.5));
+  for (const char* key :
+       {"schema", "version", "scenario", "scenario_sha256", "seed", "replications", "belief",
+        "requests", "makespan_s", "throughput_rps", "latency_s", "slo", "stages", "pools",
+        "wait_s", "cost", "scaling", "costs_used", "stability", "warmup", "stale_events",
+        "not_modelled", "engine"}) {
+    EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(json["schema"], "disagfusion.result/1");
+  EXPECT_TRUE(json["makespan_s"]["value"].is_null());
+  EXPECT_FALSE(json["makespan_s"]["why"].get<std::string>().empty());
+  EXPECT_EQ(json["requests"]["in_flight"], 1);
+  EXPECT_EQ(json.dump().find("nan"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace disagfusion::sim
