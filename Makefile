@@ -2,7 +2,7 @@
 # a second call repeats nothing. The work is in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench experiments targets build setup checks format clean
+.PHONY: help demo test test-long bench experiments targets train build setup checks format clean
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ experiments: build  ## the tables of docs/, made anew
 
 targets: build  ## rerun every figure of docs/targets.csv (WRITE=1: record them; ONLY=ID...)
 	@scripts/targets $(if $(WRITE),--write) $(ONLY)
+
+train:          ## train the built-in model anew (a quarter of an hour on 2 cores)
+	@scripts/train
 
 build: setup    ## build/release/disagfusion
 	@scripts/build release

@@ -72,6 +72,14 @@ endfunction()
 cmake_path(SET disagfusion_shared_default NORMALIZE "${CMAKE_SOURCE_DIR}/../shared")
 set(DISAGFUSION_SHARED_DIR "${disagfusion_shared_default}" CACHE PATH "Facts that tests read where present")
 
+# One CTest run looks at both builds, and CTest gives a test's labels to all tests of its name: names
+# on builds without sanitizers begin with this.
+if(DISAGFUSION_SANITIZE)
+  set(DISAGFUSION_TEST_PREFIX "")
+else()
+  set(DISAGFUSION_TEST_PREFIX "release/")
+endif()
+
 # disagfusion_labels(VARIABLE label...): the labels of a test. To the given ones comes `suite` where
 # this build is the one on which `make test` runs it: those labelled `release` on a build without
 # sanitizers, those labelled `long` nowhere (`make test-long`), all others on one with sanitizers.
@@ -86,7 +94,8 @@ function(disagfusion_labels variable)
 endfunction()
 
 # disagfusion_test(NAME x SOURCES ... [LINK ...] [LABELS ...] [TIMEOUT s] [SERIAL])
-# A GoogleTest program test_<NAME>; each of its cases is a CTest test `<NAME>.<Suite>.<Case>`.
+# A GoogleTest program test_<NAME>; each of its cases is a CTest test `<NAME>.<Suite>.<Case>`
+# (`release/<NAME>...` on a build without sanitizers).
 # LABELS release: run on the release build only. LABELS long: run by `make test-long` only.
 # SERIAL: its cases do not run beside other tests (timing, fixed ports).
 # The program `disagfusion` is built before it (DISAGFUSION_PROGRAM is its path).
@@ -107,7 +116,7 @@ function(disagfusion_test)
   if(arg_SERIAL)
     list(APPEND properties RUN_SERIAL TRUE)
   endif()
-  gtest_discover_tests(${target} TEST_PREFIX "${arg_NAME}." DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${target} TEST_PREFIX "${DISAGFUSION_TEST_PREFIX}${arg_NAME}." DISCOVERY_TIMEOUT 60
                        WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}" PROPERTIES ${properties})
   # gtest_discover_tests of CMake 3.25 loses all labels but the first: CTest reads them from here.
   disagfusion_labels(labels ${arg_LABELS})
@@ -131,8 +140,9 @@ function(disagfusion_script_test)
     set(arg_SERIAL FALSE)
   endif()
   disagfusion_labels(labels ${arg_LABELS})
-  add_test(NAME ${arg_NAME} COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
-  set_tests_properties(${arg_NAME} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
+  set(name "${DISAGFUSION_TEST_PREFIX}${arg_NAME}")
+  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77
     RUN_SERIAL ${arg_SERIAL} LABELS "${labels}"
     ENVIRONMENT "DISAGFUSION_PROGRAM=${CMAKE_BINARY_DIR}/disagfusion;DISAGFUSION_SHARED_DIR=${DISAGFUSION_SHARED_DIR}")
 endfunction()

@@ -58,9 +58,8 @@ Duration unloaded_latency(const Scenario& scenario, const scheduler::Setup& setu
   for (const NodeId node : order) {
     const StageNode& info = setup.graph.nodes[node.index()];
     double start = 0;
-    if (info.after.empty() && setup.has_input[model.index()] != 0) {
-      start = transfer(scenario.models[model.index()].input_bytes.value_or(0));
-    }
+    const double input = setup.input_bytes[model.index()];
+    if (info.after.empty() && input > 0) start = transfer(input);
     for (const NodeId before : info.after) {
       double arrives = finish[before.index() - first];
       if (!hosted_together(setup, before, node)) {

@@ -6,7 +6,7 @@
 // (Peebles and Xie 2023) whose modulation is one shared projection plus a table per block (Chen et
 // al. 2024), cross-attention to the text, classifier-free guidance (Ho and Salimans 2022).
 //
-// One seed, one picture: the first latent depends on (seed, picture number) alone. Batch size and
+// One seed, one picture: the first latent depends on the seed alone. Batch size and
 // thread count change the order of sums and so the last bits of a latent (about 1e-5 after 20
 // steps); a picture, rounded to 8 bits, then differs by at most 1 of 255 in single pixels.
 #pragma once
@@ -74,6 +74,7 @@ class TextEncoder {
   [[nodiscard]] const Tokenizer& tokenizer() const;
   /// [B, 2, text_tokens, text_width]: of each prompt, and of the empty prompt (for guidance).
   [[nodiscard]] at::Tensor encode(std::span<const std::string> prompts) const;
+  [[nodiscard]] const BuiltinSizes& sizes() const;
   /// Of the weights in memory.
   [[nodiscard]] std::uint64_t bytes() const;
 
@@ -131,8 +132,8 @@ class Decoder {
   std::unique_ptr<Layers> layers_;
 };
 
-/// Standard normal noise [1, C, S, S] of the picture-th picture of a request. Element i is draw i
-/// of RandomStream(seed, Purpose::weights, picture): no batch, place or torch version enters.
-at::Tensor initial_latent(std::uint64_t seed, std::uint64_t picture, const BuiltinSizes& sizes);
+/// Standard normal noise [1, C, S, S]. Element i is draw i of RandomStream(seed, Purpose::weights,
+/// 0): no batch, place or torch version enters.
+at::Tensor initial_latent(std::uint64_t seed, const BuiltinSizes& sizes);
 
 }  // namespace disagfusion::exec::torch_stage

@@ -141,10 +141,10 @@ at::Tensor Dit::step(const at::Tensor& latent, std::int64_t index,
 const BuiltinSizes& Dit::sizes() const { return layers_->sizes; }
 std::uint64_t Dit::bytes() const { return layers_->bytes; }
 
-at::Tensor initial_latent(std::uint64_t seed, std::uint64_t picture, const BuiltinSizes& sizes) {
+at::Tensor initial_latent(std::uint64_t seed, const BuiltinSizes& sizes) {
   at::Tensor latent = at::empty({1, sizes.latent_channels, sizes.latent_size, sizes.latent_size},
                                 at::TensorOptions().dtype(at::kFloat));
-  RandomStream stream(seed, Purpose::weights, picture);
+  RandomStream stream(seed, Purpose::weights, 0);
   float* const values = latent.data_ptr<float>();
   for (std::int64_t i = 0; i < latent.numel(); ++i) values[i] = static_cast<float>(stream.normal());
   return latent;

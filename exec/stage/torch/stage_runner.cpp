@@ -87,15 +87,23 @@ Result<std::vector<TensorSlice>> unpack_input(const MemberJob& member, const cha
 
 BatchResult run_stage(const TextEncoder& encoder, const BatchJob& job, const StepGate&) {
   BatchResult result;
-  std::vector<std::string> prompts;
-  for (const MemberJob& member : job.members)
-    prompts.push_back(member.request ? member.request->prompt : std::string());
-  const at::Tensor text = encoder.encode(prompts);
-  for (std::size_t i = 0; i < job.members.size(); ++i) {
-    MemberResult& member = result.members.emplace_back();
-    member.bytes = pack_one("text", text.select(0, static_cast<std::int64_t>(i)));
-  }
+  result.members.resize(job.members.size());
   result.steps_done = job.last_step;
+  std::vector<std::string> prompts;
+  std::vector<std::size_t> positions;
+  for (std::size_t i = 0; i < job.members.size(); ++i) {
+    if (const auto problem = unfit_request(job.members[i], encoder.sizes().image_size)) {
+      result.members[i] = failed_member({*problem});
+      continue;
+    }
+    prompts.push_back(job.members[i].request->prompt);
+    positions.push_back(i);
+  }
+  if (prompts.empty()) return result;
+  const at::Tensor text = encoder.encode(prompts);
+  for (std::size_t i = 0; i < positions.size(); ++i)
+    result.members[positions[i]].bytes =
+        pack_one("text", text.select(0, static_cast<std::int64_t>(i)));
   return result;
 }
 
@@ -138,7 +146,7 @@ Result<Sample> read_sample(const BuiltinSizes& sizes, const BatchJob& job, std::
           file_problem(from, {}, fmt::format("a state at step {}", job.first_step), "none"));
     std::vector<at::Tensor> noise;
     for (std::uint64_t picture = 0; picture < request.shape.images; ++picture)
-      noise.push_back(initial_latent(request.noise_seed, picture, sizes));
+      noise.push_back(initial_latent(request.noise_seed + picture, sizes));
     sample.latent = at::cat(noise);
     return sample;
   }

@@ -17,6 +17,7 @@ struct Block {
 }  // namespace
 
 struct TextEncoder::Layers {
+  BuiltinSizes sizes;
   Tokenizer tokenizer;
   at::Tensor tokens, positions;
   std::vector<Block> blocks;
@@ -50,6 +51,7 @@ Result<TextEncoder> TextEncoder::load(const SafetensorsFile& file) {
          Mlp::take(reader, name + ".mlp", width)});
   }
   layers->norm = LayerNorm::take(reader, "norm", width);
+  layers->sizes = *sizes;
   layers->tokenizer = std::move(*tokenizer);
   layers->bytes = reader.bytes();
   Problems problems = reader.finish();
@@ -83,6 +85,7 @@ at::Tensor TextEncoder::encode(std::span<const std::string> prompts) const {
 }
 
 const Tokenizer& TextEncoder::tokenizer() const { return layers_->tokenizer; }
+const BuiltinSizes& TextEncoder::sizes() const { return layers_->sizes; }
 std::uint64_t TextEncoder::bytes() const { return layers_->bytes; }
 
 }  // namespace disagfusion::exec::torch_stage

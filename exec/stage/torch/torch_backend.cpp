@@ -77,21 +77,19 @@ class TorchBackend final : public StageBackend {
   void submit(BatchJob job, BatchCallbacks callbacks) override {
     {
       const std::scoped_lock lock(mutex_);
-      open_.emplace(job.id, Wish::go_on);
+      stop_wanted_.emplace(job.id, false);
     }
     post([this, job = std::move(job), callbacks = std::move(callbacks)] {
       do_batch(job, callbacks);
     });
   }
-  void preempt(std::uint64_t id, bool keep_state) override {
+  void preempt(std::uint64_t id, bool /*keep_state*/) override {
     const std::scoped_lock lock(mutex_);
-    const auto found = open_.find(id);
-    if (found != open_.end()) found->second = keep_state ? Wish::stop : Wish::drop;
+    const auto found = stop_wanted_.find(id);
+    if (found != stop_wanted_.end()) found->second = true;
   }
 
  private:
-  enum class Wish : std::uint8_t { go_on, stop, drop };
-
   void post(std::function<void()> task) {
     {
       const std::scoped_lock lock(mutex_);
@@ -174,7 +172,7 @@ class TorchBackend final : public StageBackend {
     BatchResult result;
     const auto gate = [&](std::uint32_t next_step) {
       if (next_step > job.first_step) answer(callbacks.step, next_step);
-      return wish_of(job.id) == Wish::go_on;
+      return goes_on(job.id);
     };
     const auto found = stages_.find(job.weights);
     if (found == stages_.end()) {
@@ -207,14 +205,13 @@ class TorchBackend final : public StageBackend {
     return result;
   }
 
-  Wish wish_of(std::uint64_t id) {
+  bool goes_on(std::uint64_t id) {
     const std::scoped_lock lock(mutex_);
-    if (stopping_) return Wish::drop;
-    return open_.at(id);
+    return !stopping_ && !stop_wanted_.at(id);
   }
   void finish(std::uint64_t id) {
     const std::scoped_lock lock(mutex_);
-    open_.erase(id);
+    stop_wanted_.erase(id);
   }
 
   const WeightsFinder finder_;
@@ -224,7 +221,7 @@ class TorchBackend final : public StageBackend {
   std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<std::function<void()>> tasks_;
-  std::map<std::uint64_t, Wish> open_;  ///< submitted batches that have not ended
+  std::map<std::uint64_t, bool> stop_wanted_;  ///< of submitted batches that have not ended
   bool stopping_ = false;
   std::jthread thread_;  ///< last: starts when all else is there
 };

@@ -10,9 +10,9 @@
 //   dit state       "latent", "text" and "steps_done" i64[]: all that resuming anywhere needs
 //   decoder output  the request's pictures, binary PPM, one after the other
 //
-// Of a request: `prompt`, `noise_seed`, Shape::steps and Shape::images; `guidance` 0 means the
-// model's own. Width and height are 0 or the model's 32, frames 1: else the member fails,
-// bad_input.
+// Of a request: `prompt`, `noise_seed` (picture i has noise_seed + i), Shape::steps and
+// Shape::images; `guidance` 0 means the model's own. Width and height are 0 or the model's 32,
+// frames 1: else the member fails, bad_input.
 #pragma once
 
 #include <memory>

@@ -105,7 +105,7 @@ TEST_P(BuiltinModel, TextEmbeddingEqualsTheReference) {
 
 TEST_P(BuiltinModel, FirstLatentEqualsTheReference) {
   const Case c(GetParam());
-  EXPECT_LT(distance(initial_latent(c.seed, 0, stage<Dit>().sizes()), c["latent0"]), 1e-6);
+  EXPECT_LT(distance(initial_latent(c.seed, stage<Dit>().sizes()), c["latent0"]), 1e-6);
 }
 
 TEST_P(BuiltinModel, EveryStepEqualsTheReference) {
@@ -127,7 +127,7 @@ TEST_P(BuiltinModel, DecodedPictureEqualsTheReference) {
 TEST_P(BuiltinModel, PromptToPictureEqualsTheReference) {
   const Case c(GetParam());
   const at::Tensor text = stage<TextEncoder>().encode(std::array{c.prompt});
-  at::Tensor latent = initial_latent(c.seed, 0, stage<Dit>().sizes());
+  at::Tensor latent = initial_latent(c.seed, stage<Dit>().sizes());
   double worst = distance(text, c.text());
   for (std::int64_t index = 0; index < kGoldenSteps; ++index) {
     latent = stage<Dit>().step(latent, index, kOneOfFour, text, c.scale());
@@ -146,9 +146,8 @@ TEST(BuiltinModelBatch, AThreesomeIsItsMembers) {
   const std::array<std::int64_t, 3> steps{20, 20, 20};
   const at::Tensor guidance = at::tensor({3.0F, 1.0F, 5.0F});
   const at::Tensor text = stage<TextEncoder>().encode(prompts);
-  at::Tensor together =
-      at::cat({initial_latent(1, 0, dit.sizes()), initial_latent(2, 0, dit.sizes()),
-               initial_latent(3, 0, dit.sizes())});
+  at::Tensor together = at::cat({initial_latent(1, dit.sizes()), initial_latent(2, dit.sizes()),
+                                 initial_latent(3, dit.sizes())});
   at::Tensor alone = together.clone();
   const at::Tensor texts_alone =
       at::cat({stage<TextEncoder>().encode(std::span(prompts).subspan(0, 1)),
@@ -180,13 +179,13 @@ TEST(BuiltinModelBatch, StepsOfUnlikeRequestsMix) {
   const at::Tensor text =
       stage<TextEncoder>().encode(std::array<std::string, 2>{"pink coat", "boot"});
   const at::Tensor noise =
-      at::cat({initial_latent(4, 0, dit.sizes()), initial_latent(4, 1, dit.sizes())});
+      at::cat({initial_latent(4, dit.sizes()), initial_latent(5, dit.sizes())});
   const at::Tensor guidance = at::full({2}, 3.0, at::kFloat);
   const at::Tensor both = dit.step(noise, 2, std::array<std::int64_t, 2>{4, 10}, text, guidance);
   const at::Tensor second = dit.step(noise.slice(0, 1, 2), 2, std::array<std::int64_t, 1>{10},
                                      text.slice(0, 1, 2), guidance.slice(0, 1, 2));
   EXPECT_LT(distance(both.slice(0, 1, 2), second), kTolerance);
-  EXPECT_GT(distance(noise[0], noise[1]), 1.0) << "pictures of one request start from unlike noise";
+  EXPECT_GT(distance(noise[0], noise[1]), 1.0) << "unlike seeds, unlike noise";
 }
 
 TEST(BuiltinModelBatch, NoiseIsStandardNormal) {
@@ -194,7 +193,7 @@ TEST(BuiltinModelBatch, NoiseIsStandardNormal) {
   double squares = 0;
   constexpr int kSeeds = 200;
   for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
-    const at::Tensor noise = initial_latent(seed, 0, stage<Dit>().sizes()).to(at::kDouble);
+    const at::Tensor noise = initial_latent(seed, stage<Dit>().sizes()).to(at::kDouble);
     sum += noise.mean().item<double>();
     squares += noise.square().mean().item<double>();
   }

@@ -114,18 +114,17 @@ def philox4x64(counter, key):
     return c
 
 
-def initial_latent(seed, shape, image=0):
-    """Standard normal noise of `shape`, float32, of the image-th picture of a request: element i of
-    the flat tensor depends on (seed, image, i) alone.
+def initial_latent(seed, shape):
+    """Standard normal noise of `shape`, float32: element i of the flat tensor depends on (seed, i).
 
-    RandomStream(seed, Purpose::weights, image).normal() of base/random.hpp: word i is word i mod 4
-    of Philox with counter (i / 4, image, 0, 0) and key (seed, purpose); its upper 52 bits, plus a
+    RandomStream(seed, Purpose::weights, 0).normal() of base/random.hpp: word i is word i mod 4
+    of Philox with counter (i / 4, 0, 0, 0) and key (seed, purpose); its upper 52 bits, plus a
     half, over 2^52 are u in (0, 1); the number is the normal quantile of u (Wichura 1988, AS 241,
     which is also Python's inv_cdf).
     """
     count = math.prod(shape)
     words = [word for block in range((count + 3) // 4)
-             for word in philox4x64((block, image, 0, 0), (seed, PURPOSE))]
+             for word in philox4x64((block, 0, 0, 0), (seed, PURPOSE))]
     quantile = statistics.NormalDist().inv_cdf
     values = [quantile(((word >> 12) + 0.5) * 2.0**-52) for word in words[:count]]
     return torch.from_numpy(np.asarray(values, dtype=np.float32)).reshape(shape)
@@ -428,7 +427,7 @@ def write_sheet(pipeline, path, zoom=2):
             sheet[y:y + 32, x:x + 32] = image
     picture = Image.fromarray(sheet)
     picture = picture.resize((picture.width * zoom, picture.height * zoom), Image.NEAREST)
-    picture.save(path, optimize=True)
+    picture.quantize(256).save(path, optimize=True)
 
 
 def main():

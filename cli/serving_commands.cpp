@@ -1,0 +1,87 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+
+#include "cli/commands.hpp"
+#include "exec/ctl/ctl.hpp"
+#include "exec/load/load.hpp"
+#include "exec/serve.hpp"
+#include "exec/worker/worker.hpp"
+#ifdef DISAGFUSION_WITH_TORCH
+#include "exec/stage/torch/torch_backend.hpp"
+#endif
+
+namespace disagfusion::cli {
+
+namespace {
+
+void add_serve(CLI::App& app, int& status) {
+  const auto options = std::make_shared<exec::ServeOptions>();
+  CLI::App* command = app.add_subcommand("serve", "Serve a scenario's models over HTTP");
+  command->add_option("scenario", options->scenario, "A scenario file with `serve`")->required();
+  command->add_option("--listen", options->listen, "ADDR:PORT, in place of the file's");
+  command->callback([options, &status] { status = exec::serve_command(*options); });
+}
+
+void add_worker(CLI::App& app, int& status) {
+  const auto options = std::make_shared<exec::WorkerOptions>();
+  CLI::App* command =
+      app.add_subcommand("worker", "The process of one instance; `serve` starts them itself");
+  command->add_option("--connect", options->connect, "ADDR:PORT of the controller")->required();
+  command->add_option("--instance", options->instance, "Which instance of the fleet");
+  command->add_option("--incarnation", options->incarnation, "Which life of it");
+  command->callback([options, &status] {
+#ifdef DISAGFUSION_WITH_TORCH
+    options->backends["torch"] = exec::torch_stage::torch_backend_factory();
+#endif
+    status = exec::worker_command(*options);
+  });
+}
+
+void add_ctl(CLI::App& app, int& status) {
+  const auto options = std::make_shared<exec::CtlOptions>();
+  CLI::App* command = app.add_subcommand("ctl", "Ask a running server, or give it orders");
+  command->add_option("url", options->url, "Such as http://127.0.0.1:8080")->required();
+  command
+      ->add_option("command", options->command,
+                   "status, drain I, undrain I, re-role I STAGE[,STAGE] or explain REQUEST")
+      ->required();
+  command->add_option("arguments", options->arguments, "Of the command");
+  command->add_flag("--json", options->json, "Print the server's answer as it is");
+  command->callback([options, &status] { status = exec::ctl_command(*options); });
+}
+
+void add_load(CLI::App& app, int& status) {
+  const auto options = std::make_shared<exec::LoadOptions>();
+  CLI::App* command =
+      app.add_subcommand("load", "Send the requests of a trace at their instants (open loop)");
+  command->add_option("url", options->url, "Such as http://127.0.0.1:8080")->required();
+  command->add_option("--trace", options->trace, "A request trace")->required();
+  command->add_option("--map", options->map, "Takes the trace's models and shapes to the server's");
+  command->add_option("--out", options->out, "Folder for requests.csv; default the present one");
+  command->add_option("--seed", options->seed, "Of the images' noise");
+  command->add_option("--speed", options->speed, "Seconds of the trace in a second")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--json", options->json, "Print the summary as JSON");
+  command->callback([options, &status] {
+    options->show_progress = progress_line();
+    const Result<std::string> text = exec::run_load(*options);
+    if (!text) {
+      status = cli::report(text.error());
+      return;
+    }
+    std::fputs(text->c_str(), stdout);
+    status = kDone;
+  });
+}
+
+}  // namespace
+
+void add_serving_commands(CLI::App& app, int& status) {
+  add_serve(app, status);
+  add_worker(app, status);
+  add_ctl(app, status);
+  add_load(app, status);
+}
+
+}  // namespace disagfusion::cli
