@@ -128,7 +128,7 @@ TEST(Picture, PpmRoundTrip) {
   const auto parsed = parse_ppm(text);
   ASSERT_EQ(parsed.size(), 2U);
   EXPECT_EQ(parsed[1].pixels, picture.pixels);
-  for (const std::string bad : {std::string("P5\n2 1\n255\n......"), text.substr(0, text.size() - 1), text + "x",
+  for (const std::string& bad : std::vector<std::string>{std::string("P5\n2 1\n255\n......"), text.substr(0, text.size() - 1), text + "x",
                                 std::string("P6\n0 1\n255\n"), std::string("P6\n99999 99999\n255\n"),
                                 std::string("P6\n2 1\n65535\n......"), std::string("P6\n")}) {
     EXPECT_TRUE(parse_ppm(bad).empty()) << bad;
