@@ -1,7 +1,8 @@
-# LibTorch as one imported target, disagfusion::torch, from the PyPI wheel or a libtorch zip: torch's
-# own CMake package insists on a complete CUDA toolkit, which a machine without GPUs lacks.
+# LibTorch as one imported target, disagfusion::torch, from the PyPI wheel or a libtorch zip: its own
+# CMake package insists on a complete CUDA toolkit, which a machine without GPUs lacks.
 #
-#   DISAGFUSION_TORCH_ROOT   the folder that holds include/ and lib/; default: the wheel in build/venv
+#   DISAGFUSION_TORCH_ROOT   folder with include/ and lib/; default: the wheel in build/venv, else
+#                            build/libtorch
 #   DISAGFUSION_TORCH_VERSION, DisagTorch_FOUND   what was found
 #
 # torch_cuda and c10_cuda are linked where their own libraries (cuBLAS and so on) are there too.
@@ -37,12 +38,13 @@ include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(DisagTorch
   REQUIRED_VARS DISAGFUSION_TORCH_ROOT DISAGFUSION_TORCH_LIB_torch_cpu DISAGFUSION_TORCH_LIB_c10
   VERSION_VAR DISAGFUSION_TORCH_VERSION
-  REASON_FAILURE_MESSAGE "Set DISAGFUSION_TORCH_ROOT, run scripts/setup, or configure with -DDISAGFUSION_WITH_TORCH=OFF")
+  REASON_FAILURE_MESSAGE
+    "Run scripts/setup, set DISAGFUSION_TORCH_ROOT, or configure with -DDISAGFUSION_WITH_TORCH=OFF")
 
 if(DisagTorch_FOUND AND NOT TARGET disagfusion::torch)
   add_library(disagfusion::torch INTERFACE IMPORTED GLOBAL)
   # The wheel bundles fmt, protobuf, pybind11 and others in unlike versions: its folders are searched
-  # after the system's, of which -idirafter also makes them part (no warnings from them).
+  # after the system's (-idirafter, which also silences warnings from them).
   target_compile_options(disagfusion::torch INTERFACE
     "SHELL:-idirafter ${DISAGFUSION_TORCH_ROOT}/include"
     "SHELL:-idirafter ${DISAGFUSION_TORCH_ROOT}/include/torch/csrc/api/include")

@@ -13,7 +13,6 @@ namespace {
 struct Need {
   double weights = 0, activations = 0;  ///< bytes a GPU
   std::string largest;                  ///< stage and shape of the largest activations
-  std::set<std::string> unknown;        ///< stages without an architecture
 };
 
 std::string shape_text(const Shape& shape) {
@@ -44,7 +43,6 @@ Need need_of(const Scenario& scenario, const scheduler::Setup& setup,
     if (std::find(role.stages.begin(), role.stages.end(), info.weights) == role.stages.end()) {
       continue;
     }
-    if (truth.weight_bytes(node, role.dtype) <= 0) need.unknown.insert(setup.graph.node_names[n]);
     for (const MixEntry& entry : scenario.workload.mix) {
       if (entry.model != info.model) continue;
       const predictor::Query query = query_of(role, node, entry.shape);
@@ -68,14 +66,13 @@ Result<std::vector<std::string>> check_memory(const Scenario& scenario,
                                               const scheduler::Setup& setup,
                                               const predictor::CostModel& truth) {
   Problems problems;
-  std::set<std::string> unknown_stages, unknown_gpus;
+  std::set<std::string> unknown_gpus;
   for (std::size_t p = 0; p < setup.roles.size(); ++p) {
     const scheduler::Role& role = setup.roles[p];
     const std::string& gpu = setup.gpu_types[role.gpu.index()];
     const auto spec = scenario.gpus.find(gpu);
     const double memory = spec == scenario.gpus.end() ? 0 : spec->second.memory_bytes;
     const Need need = need_of(scenario, setup, truth, role);
-    unknown_stages.insert(need.unknown.begin(), need.unknown.end());
     if (memory <= 0) {
       unknown_gpus.insert(gpu);
       continue;
@@ -101,10 +98,6 @@ Result<std::vector<std::string>> check_memory(const Scenario& scenario,
     for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
     return text;
   };
-  if (!unknown_stages.empty()) {
-    notes.push_back("GPU memory of " + list(unknown_stages) +
-                    ": the model states no architecture, so nothing was checked");
-  }
   if (!unknown_gpus.empty()) {
     notes.push_back("GPU memory on " + list(unknown_gpus) + ": the size is not stated");
   }

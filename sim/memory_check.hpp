@@ -15,8 +15,8 @@ namespace disagfusion::sim {
 ///
 ///   sum of resident weights of the hosted stages + largest activations  <=  memory of the GPU
 ///
-/// Fails with one Problem a pool. Else sentences on what could not be checked (models without an
-/// architecture, GPU types without a stated memory), for `not_modelled`.
+/// Fails with one Problem a pool. Else sentences on GPU types without a stated memory, for
+/// `not_modelled`; of models without an architecture CostModel::not_modelled() says so.
 Result<std::vector<std::string>> check_memory(const Scenario& scenario,
                                               const scheduler::Setup& setup,
                                               const predictor::CostModel& truth);

@@ -92,13 +92,18 @@ Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
 
 void Scheduler::State::dispatch() {
   if (!ready.empty()) offer_to_holders();
-  for (std::size_t i = 0; i < freed_instances.size(); ++i) fill(freed_instances[i]);
-  freed_instances.clear();
+  fill_freed();
   for (std::size_t i = 0; i < ready.size(); ++i) offer(ready[i]);
   ready.clear();
   for (std::size_t i = 0; i < stages_to_fill.size(); ++i) fill_stage(stages_to_fill[i]);
   stages_to_fill.clear();
+  fill_freed();  // whose output slot became free because its receiver was chosen just now
   flush();
+}
+
+void Scheduler::State::fill_freed() {
+  for (std::size_t i = 0; i < freed_instances.size(); ++i) fill(freed_instances[i]);
+  freed_instances.clear();
 }
 
 void Scheduler::State::offer_to_holders() {
@@ -379,12 +384,12 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   const Role& role = setup.roles[in.role.index()];
   const StageNode& info = setup.graph.nodes[head.node.index()];
   if (role.output_slots != kUnlimited) {
-    batch.told = !setup.transfers;
+    const std::size_t consumers =
+        info.before.size() + (setup.has_output[head.node.index()] != 0 ? 1U : 0U);
+    batch.told = consumers > 0 && !setup.transfers;
     for (const NodeId next : info.before) {
       batch.told = batch.told || setup.graph.nodes[next.index()].after.size() > 1;
     }
-    const std::size_t consumers =
-        info.before.size() + (setup.has_output[head.node.index()] != 0 ? 1U : 0U);
     batch.counted_transfers = static_cast<std::uint32_t>(consumers * entries.size());
   }
   ++in.hosted[hosted].used_slots;

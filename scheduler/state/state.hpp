@@ -63,6 +63,7 @@ struct Scheduler::State {
   };
   /// Gives what became ready to instances, and freed instances what waits. The last step of an event.
   void dispatch();
+  void fill_freed();
   void offer_to_holders();
   bool offer_to_holder(std::size_t position);
   void offer(const Ready& ready);

@@ -98,7 +98,9 @@ class PassedCache:
         return digest in self.now
 
     def add(self, digest):
+        """Kept at once: an interrupted check goes on where it stopped."""
         self.now.add(digest)
+        self.save()
 
     def save(self):
         self.path.parent.mkdir(parents=True, exist_ok=True)

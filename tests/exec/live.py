@@ -37,7 +37,7 @@ fleet:
 control: {{heartbeat: 200 ms, lost_after: {lost_after}, orphan_timeout: {orphan_timeout}}}
 policy: {{{policy}}}
 costs:
-  - {{stage: encoder, seconds: 0.02}}
+  - {{stage: encoder, seconds: {encoder}}}
   - {{stage: dit, fixed: 0.0, per_step: {per_step}}}
   - {{stage: decoder, seconds: 0.02}}
 retries: {{max: 5}}
@@ -45,10 +45,11 @@ serve: {{listen: "127.0.0.1:0", backend: emulated, state: state/}}
 """
 
 
-def scenario(encoders=1, dits=2, decoders=1, per_step=0.05, lost_after="2 s", orphan_timeout="20 s",
-             policy="queue: fifo"):
-    return SCENARIO.format(encoders=encoders, dits=dits, decoders=decoders, per_step=per_step,
-                           lost_after=lost_after, orphan_timeout=orphan_timeout, policy=policy)
+def scenario(encoders=1, dits=2, decoders=1, encoder=0.02, per_step=0.05, lost_after="2 s",
+             orphan_timeout="20 s", policy="queue: fifo"):
+    return SCENARIO.format(encoders=encoders, dits=dits, decoders=decoders, encoder=encoder,
+                           per_step=per_step, lost_after=lost_after, orphan_timeout=orphan_timeout,
+                           policy=policy)
 
 
 class Live:

@@ -158,7 +158,7 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(second[1]["X-Request-Id"], "one")
 
     def test_rejected(self):
-        with Live(scenario(per_step=0.2, policy="admission: {name: bounded, waiting: 1}")) as live:
+        with Live(scenario(encoder=0.5, policy="admission: {name: bounded, waiting: 1}")) as live:
             live.send_in_background({f"r{i}": i for i in range(12)})
             live.wait_for(lambda: live.status()["requests"]["arrived"] == 12, 10)
             status, headers, answer = live.image("late", 3)

@@ -48,7 +48,7 @@ class OpenAiTest(unittest.TestCase):
             self.assertTrue(caught.exception.request_id)
 
     def test_rejected(self):
-        with Live(scenario(per_step=0.2, policy="admission: {name: bounded, waiting: 1}")) as live:
+        with Live(scenario(encoder=0.5, policy="admission: {name: bounded, waiting: 1}")) as live:
             live.send_in_background({f"r{i}": i for i in range(12)})
             live.wait_for(lambda: live.status()["requests"]["arrived"] == 12, 10)
             with self.assertRaises(openai.RateLimitError):

@@ -1,7 +1,12 @@
 // The emulated backend and pictures.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <filesystem>
+#include <fstream>
 #include <optional>
 
 #include "base/scenario_reader.hpp"
@@ -34,7 +39,11 @@ costs:
 class Emulated : public ::testing::Test {
  protected:
   void SetUp() override {
-    auto scenario = load_scenario(std::vector<SourceText>{{"test.yaml", kScenario}});
+    const auto file = std::filesystem::temp_directory_path() /
+                      ("disagfusion-stage-" + std::to_string(::getpid()) + ".yaml");
+    std::ofstream(file) << kScenario;
+    auto scenario = load_scenario(file.string());
+    std::filesystem::remove(file);
     ASSERT_TRUE(scenario) << scenario.error().front().text();
     auto deployment = make_deployment(std::move(*scenario), true);
     ASSERT_TRUE(deployment) << deployment.error().front().text();

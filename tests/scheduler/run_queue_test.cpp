@@ -36,7 +36,8 @@ struct Script {
       member.first_input = static_cast<std::uint32_t>(buffer.inputs.size());
       member.inputs = inputs + 1;
       buffer.inputs.push_back({handle(9000 + r), false});  // one that lies there already
-      for (std::uint32_t i = 0; i < inputs; ++i) buffer.inputs.push_back({handle(10 * r + i), true});
+      for (std::uint32_t i = 0; i < inputs; ++i)
+        buffer.inputs.push_back({handle(10 * r + i), true});
       buffer.members.push_back(member);
     }
     buffer.actions.push_back(a);

@@ -52,7 +52,8 @@ TEST(Text, LongAndUnprintableTextsAreCutAndEscaped) {
   keeper.last_body().prompt = "a \"red\"\n" + std::string(51, 'x') + "\xc3\xa4\xc3\xa4";
   EXPECT_EQ(text.event(TimePoint{}, e),
             "0.000000000 request_arrived r1 toy 832x480 81 frames 4 steps prompt \"a "
-            "\\\"red\\\"\\x0a" + std::string(51, 'x') + "...\"");
+            "\\\"red\\\"\\x0a" +
+                std::string(51, 'x') + "...\"");
 }
 
 class Script : public Keeper {
@@ -99,10 +100,9 @@ void batches(Script& s) {
   s.at(7, event(EventKind::batch_extended, instance(3), command(7)));
   Event cancel = event(EventKind::cancel_asked);
   cancel.request = request(3);
-  s.at(8, cancel,
-       Actions()
-           .end(3, EndState::cancelled, Why::asked)
-           .revoke(command(8), command(6), request(3)));
+  s.at(
+      8, cancel,
+      Actions().end(3, EndState::cancelled, Why::asked).revoke(command(8), command(6), request(3)));
   s.at(8, event(EventKind::batch_revoked, instance(3), command(8)));
   s.at(9, event(EventKind::tick), Actions().revoke(command(9), command(6)));
   s.at(9, event(EventKind::batch_revoked, instance(3), command(6)));
@@ -111,10 +111,10 @@ void batches(Script& s) {
 void preemption(Script& s) {
   s.at(10, event(EventKind::timer),
        Actions().preempt(command(10), command(2)).member(1, {}, {}, handle(6)).member(2, {}));
-  Event stopped = s.with_members(
-      event(EventKind::batch_preempted, instance(2), command(2)),
-      {{request(1), MemberOutcome::Kind::state, Reason::none, handle(6), 16'600'000},
-       {request(2), MemberOutcome::Kind::dropped, Reason::none, {}, 0}});
+  Event stopped =
+      s.with_members(event(EventKind::batch_preempted, instance(2), command(2)),
+                     {{request(1), MemberOutcome::Kind::state, Reason::none, handle(6), 16'600'000},
+                      {request(2), MemberOutcome::Kind::dropped, Reason::none, {}, 0}});
   stopped.steps_done = 2;
   stopped.compute = from_seconds(37.1);
   Actions resumed;
@@ -124,9 +124,8 @@ void preemption(Script& s) {
   step.steps_done = 3;
   s.at(60, step);
   s.at(80,
-       s.with_members(
-           event(EventKind::batch_finished, instance(2), command(11)),
-           {{request(1), MemberOutcome::Kind::failed, Reason::compute_error, {}, 0}}),
+       s.with_members(event(EventKind::batch_finished, instance(2), command(11)),
+                      {{request(1), MemberOutcome::Kind::failed, Reason::compute_error, {}, 0}}),
        Actions().end(1, EndState::failed, Why::too_many_retries));
 }
 

@@ -3,7 +3,7 @@
   python3 evaluate.py [--pictures 3] [--steps 20] [--guidance 3]
 
 Item: a small classifier (784-128-10) is trained on the silhouettes of tinted training images and
-asked about the generated ones; its accuracy on real test images is printed beside it as the ceiling.
+asked about the generated ones; its accuracy on real test images is printed beside it.
 Colour: the mean colour of the item's pixels, nearest among the means of real tinted images.
 """
 
