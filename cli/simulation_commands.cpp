@@ -6,6 +6,7 @@
 
 #include "cli/commands.hpp"
 #include "exec/realtime/simulate_realtime.hpp"
+#include "planner/plan_command.hpp"
 #include "report/compare.hpp"
 #include "scheduler/log/verify.hpp"
 #include "sim/simulate_command.hpp"
@@ -67,6 +68,27 @@ void add_simulate(CLI::App& app, int& status) {
   command->callback([asked, &status] { status = run_simulate(*asked); });
 }
 
+void add_plan(CLI::App& app, int& status) {
+  const auto options = std::make_shared<planner::PlanOptions>();
+  CLI::App* command =
+      app.add_subcommand("plan", "The cheapest fleet for a workload and an objective, with its proof");
+  command->add_option("question", options->question, "A question file")->required();
+  command->add_option("--seed", options->seed, "In place of the file's");
+  command->add_flag("--json", options->json, "Print the plan as JSON");
+  command->add_option("--out", options->out, "Folder for plan.yaml and plan.json");
+  command->callback([options, &status] {
+    options->wall_seconds = wall_seconds;
+    options->show_progress = progress_line();
+    const Result<planner::PlanOutcome> outcome = planner::plan(*options);
+    if (!outcome) {
+      status = cli::report(outcome.error());
+      return;
+    }
+    std::fputs(outcome->text.c_str(), stdout);
+    status = outcome->feasible ? kDone : kNoAnswer;
+  });
+}
+
 void add_verify(CLI::App& app, int& status) {
   struct Options {
     std::string log;
@@ -124,6 +146,7 @@ void add_compare(CLI::App& app, int& status) {
 
 void add_simulation_commands(CLI::App& app, int& status) {
   add_simulate(app, status);
+  add_plan(app, status);
   add_verify(app, status);
   add_compare(app, status);
 }

@@ -1,4 +1,4 @@
-# LibTorch as one imported target, disagfusion::torch, from the PyPI wheel or a libtorch zip: its own
+# LibTorch as one imported target, disagfusion::torch, from the PyPI wheel or a libtorch zip: torch's
 # CMake package insists on a complete CUDA toolkit, which a machine without GPUs lacks.
 #
 #   DISAGFUSION_TORCH_ROOT   folder with include/ and lib/; default: the wheel in build/venv, else
@@ -43,7 +43,7 @@ find_package_handle_standard_args(DisagTorch
 
 if(DisagTorch_FOUND AND NOT TARGET disagfusion::torch)
   add_library(disagfusion::torch INTERFACE IMPORTED GLOBAL)
-  # The wheel bundles fmt, protobuf, pybind11 and others in unlike versions: its folders are searched
+  # The wheel bundles fmt, protobuf, pybind11 and others in unlike versions: its folders come
   # after the system's (-idirafter, which also silences warnings from them).
   target_compile_options(disagfusion::torch INTERFACE
     "SHELL:-idirafter ${DISAGFUSION_TORCH_ROOT}/include"

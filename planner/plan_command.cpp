@@ -1,0 +1,190 @@
+#include "planner/plan_command.hpp"
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/atomic_file.hpp"
+#include "base/scenario_reader.hpp"
+#include "base/scenario_writer.hpp"
+#include "planner/search.hpp"
+
+namespace disagfusion::planner {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json figure(const report::Figure& f) {
+  Json json;
+  json["value"] = f.value ? Json(*f.value) : Json();
+  json["ci95"] = f.ci95 ? Json({f.ci95->lo, f.ci95->hi}) : Json();
+  if (!f.ci95 && !f.why.empty()) json["why"] = f.why;
+  return json;
+}
+
+Json pools(const Candidate& candidate, const std::vector<StageGroup>& groups) {
+  Json json = Json::array();
+  for (std::size_t i = 0; i < candidate.counts.size(); ++i) {
+    Json stages = Json::array();
+    for (const std::uint16_t group : candidate.layout.roles[i].groups) {
+      stages.push_back(groups[group].name);
+    }
+    json.push_back({{"stages", stages},
+                    {"gpu", candidate.layout.roles[i].gpu},
+                    {"count", candidate.counts[i]},
+                    {"degree", candidate.layout.roles[i].degree}});
+  }
+  return json;
+}
+
+Json latencies(const report::Report& report) {
+  Json json;
+  json["mean"] = figure(report.latency_mean);
+  for (std::size_t i = 0; i < report.latency.size(); ++i) {
+    json[report::kLatencyStatistics[i]] = figure(report.latency[i]);
+  }
+  json["covers"] = report.covers.value ? Json(*report.covers.value) : Json();
+  return json;
+}
+
+Json best_json(const Plan& plan) {
+  if (!plan.best) return nullptr;
+  Json json;
+  json["fleet"] = describe(plan.best->candidate, plan.groups);
+  json["pools"] = pools(plan.best->candidate, plan.groups);
+  json["usd_per_hour"] = plan.best->usd_per_hour;
+  if (plan.best->judgement.report) {
+    const report::Report& report = *plan.best->judgement.report;
+    json["throughput_rps"] = figure(report.throughput_rps);
+    json["latency_s"] = latencies(report);
+    json["attainment"] = figure(report.attainment);
+  }
+  json["why"] = plan.best->judgement.why;
+  return json;
+}
+
+Json proof_row(const Considered& considered, const std::vector<StageGroup>& groups) {
+  return {{"fleet", describe(considered.candidate, groups)},
+          {"pools", pools(considered.candidate, groups)},
+          {"usd_per_hour", considered.usd_per_hour},
+          {"verdict", name_of(considered.judgement.verdict)},
+          {"why", considered.judgement.why}};
+}
+
+/// Fleets that no other simulated fleet beats in both price and p95.
+Json pareto(const Plan& plan) {
+  Json json = Json::array();
+  constexpr std::size_t kP95 = 2;
+  const auto p95 = [](const Considered& c) {
+    return c.judgement.report ? c.judgement.report->latency[kP95].value : std::nullopt;
+  };
+  for (const Considered& one : plan.simulated) {
+    if (!p95(one)) continue;
+    bool beaten = false;
+    for (const Considered& other : plan.simulated) {
+      if (!p95(other)) continue;
+      beaten = beaten || (other.usd_per_hour <= one.usd_per_hour && *p95(other) <= *p95(one) &&
+                          (other.usd_per_hour < one.usd_per_hour || *p95(other) < *p95(one)));
+    }
+    if (beaten) continue;
+    json.push_back({{"fleet", describe(one.candidate, plan.groups)},
+                    {"usd_per_hour", one.usd_per_hour},
+                    {"p95_s", *p95(one)}});
+  }
+  return json;
+}
+
+Json to_json(const Plan& plan, double wall_s) {
+  Json json;
+  json["schema"] = "disagfusion.plan/1";
+  json["verdict"] = name_of(plan.answer);
+  if (!plan.why.empty()) json["why"] = plan.why;
+  json["best"] = best_json(plan);
+  json["lower_bound_usd_per_hour"] = plan.lower_bound_usd_per_hour;
+  json["proof"] = Json::array();
+  for (const Considered& row : plan.neighbours) json["proof"].push_back(proof_row(row, plan.groups));
+  for (const Considered& row : plan.simulated) json["proof"].push_back(proof_row(row, plan.groups));
+  json["pareto"] = pareto(plan);
+  json["candidates"] = {{"considered", plan.considered},
+                        {"pruned", plan.pruned},
+                        {"simulated", plan.simulated.size()}};
+  json["wall_s"] = wall_s;
+  return json;
+}
+
+std::string table(const Plan& plan) {
+  std::string text = fmt::format("{}\n", name_of(plan.answer));
+  if (!plan.why.empty()) text += fmt::format("  {}\n", plan.why);
+  if (plan.best) {
+    text += fmt::format("\n  best   {}\n         {:.4g} USD/h: {}\n",
+                        describe(plan.best->candidate, plan.groups), plan.best->usd_per_hour,
+                        plan.best->judgement.why);
+  }
+  if (!plan.neighbours.empty()) text += "\n  with one instance fewer\n";
+  for (const Considered& row : plan.neighbours) {
+    text += fmt::format("    {}: {}\n", describe(row.candidate, plan.groups), row.judgement.why);
+  }
+  constexpr std::size_t kShown = 8;
+  const std::size_t first = plan.simulated.size() > kShown ? plan.simulated.size() - kShown : 0;
+  if (!plan.simulated.empty()) text += "\n  judged last, cheapest first\n";
+  for (std::size_t i = first; i < plan.simulated.size(); ++i) {
+    const Considered& row = plan.simulated[i];
+    text += fmt::format("    {:>9.4g} USD/h  {:<9}  {}\n                     {}\n", row.usd_per_hour,
+                        name_of(row.judgement.verdict), describe(row.candidate, plan.groups),
+                        row.judgement.why);
+  }
+  text += fmt::format(
+      "\n  {} fleets and cuts considered, {} pruned by bounds, {} simulated; no fleet below {:.4g} "
+      "USD/h can do it\n",
+      plan.considered, plan.pruned, plan.simulated.size(), plan.lower_bound_usd_per_hour);
+  return text;
+}
+
+Result<void> write_whole(const std::string& path, const std::string& text) {
+  Result<AtomicFile> file = AtomicFile::create(path);
+  if (!file) return fail(std::move(file.error()));
+  file->write(text);
+  return file->commit();
+}
+
+Result<void> write_files(const std::string& folder, const Plan& plan, const std::string& json) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return fail({{folder, 0, 0, "", "a folder for the plan", error.message(), ""}});
+  if (plan.best) {
+    const Result<void> scenario =
+        write_whole(folder + "/plan.yaml", write_scenario_yaml(plan.scenario, folder));
+    if (!scenario) return scenario;
+  }
+  return write_whole(folder + "/plan.json", json);
+}
+
+}  // namespace
+
+Result<PlanOutcome> plan(const PlanOptions& options) {
+  const double begin = options.wall_seconds != nullptr ? options.wall_seconds() : 0;
+  Overrides overrides;
+  overrides.seed = options.seed;
+  const Result<Question> question = load_question(options.question, overrides);
+  if (!question) return fail(question.error());
+  SearchOptions how;
+  how.wall_seconds = options.wall_seconds;
+  how.show_progress = options.show_progress;
+  const Result<Plan> found = search(*question, how);
+  if (options.show_progress) options.show_progress("");
+  if (!found) return fail(found.error());
+  const double wall = options.wall_seconds != nullptr ? options.wall_seconds() - begin : 0;
+  const std::string json = to_json(*found, wall).dump(2) + "\n";
+  if (!options.out.empty()) {
+    const Result<void> written = write_files(options.out, *found, json);
+    if (!written) return fail(written.error());
+  }
+  PlanOutcome outcome;
+  outcome.text = options.json ? json : table(*found);
+  outcome.feasible = found->answer == Answer::feasible;
+  return outcome;
+}
+
+}  // namespace disagfusion::planner
