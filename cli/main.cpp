@@ -1,5 +1,5 @@
-// The one program: parses the command line (design 7.1) and hands over to the part that does the work.
-// Exit status: 0 done; 1 the question has no answer; 2 bad usage or bad input.
+// The one program: parses the command line (design 7.1) and hands over to the part that does the
+// work. Exit status: 0 done; 1 the question has no answer; 2 bad usage or bad input.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>

@@ -51,15 +51,18 @@ void add_prediction_commands(CLI::App& app, int& status) {
   const auto options = std::make_shared<Options>();
   predictor::PredictOptions& one = options->one;
   CLI::App* command = app.add_subcommand("predict", "Predict what a stage takes on a GPU");
-  CLI::Option* csv = command->add_option(
-      "--csv", options->csv, "Predict every row of a file in the columns of measured_latencies.csv");
+  CLI::Option* csv =
+      command->add_option("--csv", options->csv,
+                          "Predict every row of a file in the columns of measured_latencies.csv");
   CLI::Option* model = command->add_option("--model", one.model, "A model of configs/models");
   command->add_option("--stage", one.stage, "encoder, dit, dit_step, decoder, ... or end_to_end");
   command->add_option("--gpu", one.gpu, "A GPU type of configs/hardware");
-  command->add_option("--width", one.width, "Pixels; default the model's")->check(CLI::PositiveNumber);
+  command->add_option("--width", one.width, "Pixels; default the model's")
+      ->check(CLI::PositiveNumber);
   command->add_option("--height", one.height, "Pixels; default the model's")
       ->check(CLI::PositiveNumber);
-  command->add_option("--frames", one.frames, "Frames; default the model's")->check(CLI::PositiveNumber);
+  command->add_option("--frames", one.frames, "Frames; default the model's")
+      ->check(CLI::PositiveNumber);
   command->add_option("--steps", one.steps, "Denoising steps; default the model's")
       ->check(CLI::PositiveNumber);
   command->add_option("--batch", one.batch, "Images at a time")->check(CLI::PositiveNumber);

@@ -50,7 +50,8 @@ int run_simulate(const Simulate& asked) {
 void add_simulate(CLI::App& app, int& status) {
   const auto asked = std::make_shared<Simulate>();
   sim::SimulateOptions& options = asked->options;
-  CLI::App* command = app.add_subcommand("simulate", "Replay a workload against a fleet and a policy");
+  CLI::App* command =
+      app.add_subcommand("simulate", "Replay a workload against a fleet and a policy");
   command->add_option("scenario", options.scenario, "A scenario file")->required();
   command->add_option("--trace", options.trace, "A request trace, in place of the file's workload");
   command->add_option("--seed", options.seed, "In place of the file's");
@@ -60,8 +61,8 @@ void add_simulate(CLI::App& app, int& status) {
   command->add_option("--out", options.out,
                       "Folder for result.json, requests.csv and trace.perfetto.json");
   command->add_option("--log", options.log, "File for the event log");
-  CLI::Option* real_time = command->add_flag(
-      "--real-time", asked->real_time, "On the machine's clock, with emulated instances");
+  CLI::Option* real_time = command->add_flag("--real-time", asked->real_time,
+                                             "On the machine's clock, with emulated instances");
   command->add_option("--speed", asked->speed, "Seconds of the scenario in a second")
       ->check(CLI::PositiveNumber)
       ->needs(real_time);
@@ -70,8 +71,8 @@ void add_simulate(CLI::App& app, int& status) {
 
 void add_plan(CLI::App& app, int& status) {
   const auto options = std::make_shared<planner::PlanOptions>();
-  CLI::App* command =
-      app.add_subcommand("plan", "The cheapest fleet for a workload and an objective, with its proof");
+  CLI::App* command = app.add_subcommand(
+      "plan", "The cheapest fleet for a workload and an objective, with its proof");
   command->add_option("question", options->question, "A question file")->required();
   command->add_option("--seed", options->seed, "In place of the file's");
   command->add_flag("--json", options->json, "Print the plan as JSON");

@@ -12,14 +12,14 @@ namespace {
 
 void add_import(CLI::App& trace, int& status) {
   const auto options = std::make_shared<traces::TraceImportOptions>();
-  CLI::App* command = trace.add_subcommand("import", "Bring a public trace into the request format");
+  CLI::App* command =
+      trace.add_subcommand("import", "Bring a public trace into the request format");
   command->add_option("format", options->format, "One of:\n" + traces::importer_list())->required();
   command->add_option("in", options->input, "The file as published")->required();
   command->add_option("-o,--output", options->output, "The request trace to write")->required();
   command->add_option("--mapping", options->mapping, "Takes the trace's fields to shapes (YAML)");
-  command->callback([options, &status] {
-    status = traces::run_trace_import(*options, std::cout, std::cerr);
-  });
+  command->callback(
+      [options, &status] { status = traces::run_trace_import(*options, std::cout, std::cerr); });
 }
 
 void add_generate(CLI::App& trace, int& status) {
@@ -33,8 +33,8 @@ void add_generate(CLI::App& trace, int& status) {
   command->add_option("--rate", options->rate_per_s, "Requests a second");
   command->add_option("--cv", options->cv, "Coefficient of variation of the gaps (gamma)");
   command->add_option("--requests", options->requests, "How many");
-  CLI::Option* seconds =
-      command->add_option("--duration", *duration, "Seconds of arrivals")->check(CLI::PositiveNumber);
+  CLI::Option* seconds = command->add_option("--duration", *duration, "Seconds of arrivals")
+                             ->check(CLI::PositiveNumber);
   command->add_option("--seed", options->seed, "Of the random streams");
   command->add_option("--model", options->model, "A model of configs/models");
   command->add_option("--width", options->width, "Pixels");
@@ -58,9 +58,8 @@ void add_stats(CLI::App& trace, int& status) {
   CLI::App* command = trace.add_subcommand("stats", "Describe a request trace");
   command->add_option("trace", options->trace, "A request trace, CSV or JSONL")->required();
   command->add_flag("--json", options->json, "Print one JSON object");
-  command->callback([options, &status] {
-    status = traces::run_trace_stats(*options, std::cout, std::cerr);
-  });
+  command->callback(
+      [options, &status] { status = traces::run_trace_stats(*options, std::cout, std::cerr); });
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// The one clock of an executor: `now` is the steady clock plus an offset chosen at the start, so that a
-// restarted controller goes on where its log ended.
+// The one clock of an executor: `now` is the steady clock plus an offset chosen at the start, so
+// that a restarted controller goes on where its log ended.
 #pragma once
 
 #include <chrono>

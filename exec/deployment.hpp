@@ -1,5 +1,5 @@
-// What a scenario means to an executor: graph, roles, stages, truth and belief. Controller and workers
-// make it from the same texts.
+// What a scenario means to an executor: graph, roles, stages, truth and belief. Controller and
+// workers make it from the same texts.
 #pragma once
 
 #include <memory>
@@ -19,10 +19,10 @@ namespace disagfusion::exec {
 struct Deployment {
   Scenario scenario;
   scheduler::Setup setup;
-  std::vector<StageIdentity> stages;                      ///< by WeightsId
-  std::shared_ptr<const predictor::CostModel> truth;      ///< `costs`; means nothing to real stages
+  std::vector<StageIdentity> stages;                  ///< by WeightsId
+  std::shared_ptr<const predictor::CostModel> truth;  ///< `costs`; means nothing to real stages
   std::shared_ptr<const predictor::CostModel> belief;
-  std::string belief_name;                                ///< for results
+  std::string belief_name;  ///< for results
 };
 
 /// `live`: inputs and results move whatever their size.

@@ -55,9 +55,9 @@ Result<void> set_up(asio::io_context& context, const ServeOptions& options, Serv
   server.controller = std::move(*controller);
   server.api = std::make_unique<Api>(*server.controller);
   try {
-    server.http = HttpServer::start(context, *listen, [api = server.api.get()](HttpRequest request) {
-      return api->answer(std::move(request));
-    });
+    server.http = HttpServer::start(
+        context, *listen,
+        [api = server.api.get()](HttpRequest request) { return api->answer(std::move(request)); });
   } catch (const boost::system::system_error& error) {
     return fail(address_problem(*listen, error.code().message()));
   }
@@ -71,7 +71,8 @@ int serve_command(const ServeOptions& options) {
   asio::io_context context{1};
   Server server;
   if (auto ready = set_up(context, options, server); !ready) return complain(ready.error());
-  fmt::print("serving {} on http://{}\n", server.deployment->scenario.name, server.http->endpoint().text());
+  fmt::print("serving {} on http://{}\n", server.deployment->scenario.name,
+             server.http->endpoint().text());
   std::fflush(stdout);
 
   asio::signal_set signals(context, SIGINT, SIGTERM);

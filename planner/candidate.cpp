@@ -12,7 +12,8 @@ namespace disagfusion::planner {
 
 namespace {
 
-/// Set partitions of {0 .. count-1} as restricted growth strings: block[i] <= 1 + max(block[0..i-1]).
+/// Set partitions of {0 .. count-1} as restricted growth strings: block[i] <= 1 +
+/// max(block[0..i-1]).
 std::vector<std::vector<std::vector<std::uint16_t>>> partitions(std::size_t count) {
   std::vector<std::vector<std::vector<std::uint16_t>>> all;
   std::vector<std::vector<std::uint16_t>> blocks;
@@ -57,8 +58,7 @@ std::vector<StageGroup> stage_groups(const std::vector<ModelSpec>& models,
       auto known = std::find_if(groups.begin(), groups.end(),
                                 [&](const StageGroup& group) { return group.name == name; });
       if (known == groups.end()) known = groups.insert(groups.end(), {name, {}});
-      known->nodes.push_back(
-          NodeId{static_cast<std::uint16_t>(graph.first_node[m].value + i)});
+      known->nodes.push_back(NodeId{static_cast<std::uint16_t>(graph.first_node[m].value + i)});
     }
   }
   return groups;
@@ -156,8 +156,8 @@ std::optional<Market::Rent> Market::rent(const std::vector<std::uint32_t>& gpus)
   return best;
 }
 
-/// Depth first over node groups, bounded by the cheapest cover so far. A group of one type is taken in
-/// the number that covers what is missing or fewer when others have that type as well.
+/// Depth first over node groups, bounded by the cheapest cover so far. A group of one type is taken
+/// in the number that covers what is missing or fewer when others have that type as well.
 void Market::cover(std::size_t at, std::vector<std::uint32_t>& missing, Rent& partial,
                    std::optional<Rent>& best) const {
   if (best && partial.usd_per_hour >= best->usd_per_hour) return;

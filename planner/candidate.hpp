@@ -12,7 +12,7 @@ namespace disagfusion::planner {
 
 /// The stages that share one name over all models: what a pool of a plan hosts or does not.
 struct StageGroup {
-  std::string name;                 ///< "dit"
+  std::string name;  ///< "dit"
   std::vector<NodeId> nodes;
 };
 
@@ -22,7 +22,7 @@ std::vector<StageGroup> stage_groups(const std::vector<ModelSpec>& models, const
 struct RoleChoice {
   std::vector<std::uint16_t> groups;  ///< positions in stage_groups, ascending
   std::string gpu;
-  std::uint32_t degree = 1;           ///< GPUs an instance
+  std::uint32_t degree = 1;  ///< GPUs an instance
 };
 
 /// One way to cut a pipeline into pools: every group in exactly one role.
@@ -30,9 +30,11 @@ struct Layout {
   std::vector<RoleChoice> roles;
 };
 
-/// Every layout: set partitions of the groups (only single groups where not `colocate`) times GPU types.
-/// At most seven groups are cut in every way; beyond that, single groups or one pool of everything.
-std::vector<Layout> layouts(std::size_t groups, const std::vector<std::string>& gpus, bool colocate);
+/// Every layout: set partitions of the groups (only single groups where not `colocate`) times GPU
+/// types. At most seven groups are cut in every way; beyond that, single groups or one pool of
+/// everything.
+std::vector<Layout> layouts(std::size_t groups, const std::vector<std::string>& gpus,
+                            bool colocate);
 
 struct Candidate {
   Layout layout;
@@ -53,8 +55,8 @@ class Market {
   [[nodiscard]] const std::vector<std::string>& gpus() const { return gpus_; }
   /// Most GPUs of a type that there are.
   [[nodiscard]] std::uint32_t most(const std::string& gpu) const;
-  /// The nodes to rent for this many GPUs (by gpus()), cheapest first: counts by node group; nothing
-  /// where the market has not enough.
+  /// The nodes to rent for this many GPUs (by gpus()), cheapest first: counts by node group;
+  /// nothing where the market has not enough.
   struct Rent {
     std::vector<std::uint32_t> nodes;  ///< by position in groups()
     double usd_per_hour = 0;

@@ -36,7 +36,8 @@ Result<Demand> read_stream(const Scenario& scenario) {
 
 Result<Demand> read_demand(const Scenario& scenario) {
   const WorkloadSpec& workload = scenario.workload;
-  const bool burst = workload.arrivals && workload.arrivals->process == ArrivalsSpec::Process::burst;
+  const bool burst =
+      workload.arrivals && workload.arrivals->process == ArrivalsSpec::Process::burst;
   if (!workload.trace.empty() || burst) return read_stream(scenario);
   Demand demand;
   double total = 0;

@@ -21,9 +21,9 @@ struct Kind {
 
 struct Demand {
   std::vector<Kind> kinds;
-  bool steady = false;             ///< judged in steady state: Poisson, gamma, deterministic arrivals
-  double rate_per_s = 0;           ///< steady
-  double requests = 0;             ///< judged end to end: how many
+  bool steady = false;    ///< judged in steady state: Poisson, gamma, deterministic arrivals
+  double rate_per_s = 0;  ///< steady
+  double requests = 0;    ///< judged end to end: how many
   double first_s = 0, last_s = 0;  ///< their arrivals
   bool closed_loop = false;
 };

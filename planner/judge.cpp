@@ -13,7 +13,7 @@ namespace disagfusion::planner {
 namespace {
 
 constexpr std::uint32_t kReplications = 8;
-constexpr double kFirstRequests = 2000;   // a replication, first round
+constexpr double kFirstRequests = 2000;  // a replication, first round
 constexpr double kGrowth = 4;
 constexpr double kWarmupShare = 0.2;
 
@@ -34,8 +34,8 @@ Spread spread_of(const std::vector<double>& values, double confidence) {
 }
 
 bool is_random(const Scenario& scenario, const Demand& demand) {
-  bool random = demand.steady && scenario.workload.arrivals->process !=
-                                     ArrivalsSpec::Process::deterministic;
+  bool random =
+      demand.steady && scenario.workload.arrivals->process != ArrivalsSpec::Process::deterministic;
   random = random || (scenario.workload.trace.empty() && scenario.workload.mix.size() > 1);
   for (const CostLine& line : scenario.costs) {
     random = random || line.distribution != Distribution::constant;
@@ -55,9 +55,12 @@ std::string shown(double value, bool share) {
 
 const char* name_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::feasible: return "feasible";
-    case Verdict::rejected: return "rejected";
-    case Verdict::undecided: return "undecided";
+    case Verdict::feasible:
+      return "feasible";
+    case Verdict::rejected:
+      return "rejected";
+    case Verdict::undecided:
+      return "undecided";
   }
   return "?";
 }
@@ -71,9 +74,9 @@ Judgement Judge::compare(const std::vector<Measured>& objectives, bool exact) co
     const Spread spread = spread_of(objective.values, question_.confidence);
     const double half = exact ? 0 : spread.half;
     const double lo = spread.mean - half, hi = spread.mean + half;
-    const std::string range =
-        half > 0 ? fmt::format(" ({} to {})", shown(lo, objective.at_least), shown(hi, objective.at_least))
-                 : "";
+    const std::string range = half > 0 ? fmt::format(" ({} to {})", shown(lo, objective.at_least),
+                                                     shown(hi, objective.at_least))
+                                       : "";
     const bool good = objective.at_least ? lo >= objective.target : hi <= objective.target;
     const bool bad = objective.at_least ? hi < objective.target : lo > objective.target;
     const std::string sentence =
@@ -110,8 +113,8 @@ Result<Judgement> Judge::judge(const Scenario& fleet) const {
       traces::ArrivalLimits limits;
       limits.requests = static_cast<std::uint64_t>(requests);
       options.limits.arrivals = limits;
-      scenario.run.warmup = from_seconds(
-          std::min(kLongestSeconds, kWarmupShare * requests / demand_.rate_per_s));
+      scenario.run.warmup =
+          from_seconds(std::min(kLongestSeconds, kWarmupShare * requests / demand_.rate_per_s));
     }
     const Result<sim::Simulation> simulation = sim::Simulation::prepare(scenario);
     if (!simulation) {
@@ -134,8 +137,8 @@ Result<Judgement> Judge::judge(const Scenario& fleet) const {
         objectives[i].at_least = one.objectives[i].statistic == "attainment";
         objectives[i].target = one.objectives[i].target;
         // Nobody completed: the objective is missed by as much as can be.
-        objectives[i].values.push_back(one.objectives[i].value.value.value_or(
-            objectives[i].at_least ? 0 : kLongestSeconds));
+        objectives[i].values.push_back(
+            one.objectives[i].value.value.value_or(objectives[i].at_least ? 0 : kLongestSeconds));
       }
     }
     judgement = compare(objectives, exact);

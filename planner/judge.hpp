@@ -19,14 +19,14 @@ const char* name_of(Verdict verdict);
 
 struct Judgement {
   Verdict verdict = Verdict::undecided;
-  std::string why;                      ///< "p95 71 s (69 to 73) > 60 s"
-  std::optional<report::Report> report; ///< of the last round, where it was simulated
+  std::string why;                       ///< "p95 71 s (69 to 73) > 60 s"
+  std::optional<report::Report> report;  ///< of the last round, where it was simulated
 };
 
 /// Events and seconds that a search may spend; shared by all judgements of one search.
 struct Budget {
-  double events = 2e8;                  ///< left
-  double deadline_s = 0;                ///< on `wall_seconds`; 0: none
+  double events = 2e8;    ///< left
+  double deadline_s = 0;  ///< on `wall_seconds`; 0: none
   double (*wall_seconds)() = nullptr;
   [[nodiscard]] double now() const { return wall_seconds != nullptr ? wall_seconds() : 0; }
   [[nodiscard]] bool spent() const { return !allows(0, 0); }
@@ -40,8 +40,8 @@ struct Budget {
 /// random numbers), each round with four times the requests of the last, until every objective's
 /// interval lies on one side of its bound.
 ///
-/// Steady workloads: replications of n requests after a warm-up of a fifth of their time. Others are run
-/// as given; where nothing is random, one run is the exact answer.
+/// Steady workloads: replications of n requests after a warm-up of a fifth of their time. Others
+/// are run as given; where nothing is random, one run is the exact answer.
 class Judge {
  public:
   Judge(const Question& question, const Demand& demand, Budget& budget)
@@ -54,8 +54,8 @@ class Judge {
   struct Measured {
     std::string name;
     double target = 0;
-    bool at_least = false;              ///< attainment: at least; latencies: at most
-    std::vector<double> values;         ///< by replication
+    bool at_least = false;       ///< attainment: at least; latencies: at most
+    std::vector<double> values;  ///< by replication
   };
   [[nodiscard]] Judgement compare(const std::vector<Measured>& objectives, bool exact) const;
 

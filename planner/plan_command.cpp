@@ -104,7 +104,8 @@ Json to_json(const Plan& plan, double wall_s) {
   json["best"] = best_json(plan);
   json["lower_bound_usd_per_hour"] = plan.lower_bound_usd_per_hour;
   json["proof"] = Json::array();
-  for (const Considered& row : plan.neighbours) json["proof"].push_back(proof_row(row, plan.groups));
+  for (const Considered& row : plan.neighbours)
+    json["proof"].push_back(proof_row(row, plan.groups));
   for (const Considered& row : plan.simulated) json["proof"].push_back(proof_row(row, plan.groups));
   json["pareto"] = pareto(plan);
   json["candidates"] = {{"considered", plan.considered},
@@ -131,9 +132,9 @@ std::string table(const Plan& plan) {
   if (!plan.simulated.empty()) text += "\n  judged last, cheapest first\n";
   for (std::size_t i = first; i < plan.simulated.size(); ++i) {
     const Considered& row = plan.simulated[i];
-    text += fmt::format("    {:>9.4g} USD/h  {:<9}  {}\n                     {}\n", row.usd_per_hour,
-                        name_of(row.judgement.verdict), describe(row.candidate, plan.groups),
-                        row.judgement.why);
+    text += fmt::format("    {:>9.4g} USD/h  {:<9}  {}\n                     {}\n",
+                        row.usd_per_hour, name_of(row.judgement.verdict),
+                        describe(row.candidate, plan.groups), row.judgement.why);
   }
   text += fmt::format(
       "\n  {} fleets and cuts considered, {} pruned by bounds, {} simulated; no fleet below {:.4g} "

@@ -10,17 +10,17 @@
 namespace disagfusion::planner {
 
 struct PlanOptions {
-  std::string question;                  ///< path
+  std::string question;  ///< path
   std::optional<std::uint64_t> seed;
   bool json = false;
-  std::string out;                       ///< folder for plan.yaml and plan.json, or empty
+  std::string out;  ///< folder for plan.yaml and plan.json, or empty
   double (*wall_seconds)() = nullptr;
   std::function<void(const std::string&)> show_progress;
 };
 
 struct PlanOutcome {
-  std::string text;                      ///< for standard output
-  bool feasible = false;                 ///< else exit status 1
+  std::string text;       ///< for standard output
+  bool feasible = false;  ///< else exit status 1
 };
 
 Result<PlanOutcome> plan(const PlanOptions& options);

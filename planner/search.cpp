@@ -50,8 +50,9 @@ bool constant_costs(const Question& question) {
                      [](const CostLine& l) { return l.distribution == Distribution::constant; });
 }
 
-/// Why no fleet of this layout can do it, or empty. Without a queue a request needs its longest path;
-/// only constant seconds make that a bound on percentiles, the mean is one for every distribution.
+/// Why no fleet of this layout can do it, or empty. Without a queue a request needs its longest
+/// path; only constant seconds make that a bound on percentiles, the mean is one for every
+/// distribution.
 std::string latency_reason(const Ground& ground, const Work& work, const Layout& layout) {
   for (const LatencyLimit& limit : latency_limits(ground.question)) {
     if (limit.of_mean) {
@@ -63,16 +64,17 @@ std::string latency_reason(const Ground& ground, const Work& work, const Layout&
     } else if (constant_costs(ground.question)) {
       const double share = work.share_slower(layout, limit.seconds);
       if (share > limit.slack + 1e-12) {
-        return fmt::format("without any queue {:.1f} % of requests are slower than {:.4g} s, {:.1f} % may be",
-                           100 * share, limit.seconds, 100 * limit.slack);
+        return fmt::format(
+            "without any queue {:.1f} % of requests are slower than {:.4g} s, {:.1f} % may be",
+            100 * share, limit.seconds, 100 * limit.slack);
       }
     }
   }
   return {};
 }
 
-/// The fewest instances that can carry the work: steady, n > rate x seconds; as given, all but the share
-/// that may miss must be computed between the first arrival and the last allowed completion.
+/// The fewest instances that can carry the work: steady, n > rate x seconds; as given, all but the
+/// share that may miss must be computed between the first arrival and the last allowed completion.
 std::uint32_t fewest_instances(const Ground& ground, double seconds) {
   if (ground.demand.steady) {
     return static_cast<std::uint32_t>(std::floor(ground.demand.rate_per_s * seconds)) + 1;
@@ -102,8 +104,8 @@ Bounded bound(const Ground& ground, const Work& work, const Layout& layout) {
   for (const RoleChoice& role : layout.roles) {
     const double seconds = work.seconds(role);
     if (!std::isfinite(seconds)) {
-      bounded.pruned = fmt::format("{} has no cost for {}", role.gpu,
-                                   ground.groups[role.groups.front()].name);
+      bounded.pruned =
+          fmt::format("{} has no cost for {}", role.gpu, ground.groups[role.groups.front()].name);
       return bounded;
     }
     bounded.fewest.push_back(fewest_instances(ground, seconds));
@@ -116,8 +118,8 @@ Bounded bound(const Ground& ground, const Work& work, const Layout& layout) {
                                  describe(least, ground.groups));
     return bounded;
   }
-  const Result<sim::Simulation> fits = sim::Simulation::prepare(
-      with_fleet(ground.question, ground.market, least, ground.groups));
+  const Result<sim::Simulation> fits =
+      sim::Simulation::prepare(with_fleet(ground.question, ground.market, least, ground.groups));
   if (!fits) bounded.pruned = fits.error().front().text();
   return bounded;
 }
@@ -137,7 +139,9 @@ struct Waiting {
 class CostSearch {
  public:
   CostSearch(Ground& ground, const Work& work, Plan& plan)
-      : ground_(ground), work_(work), plan_(plan),
+      : ground_(ground),
+        work_(work),
+        plan_(plan),
         judge_(ground.question, ground.demand, ground.budget) {}
 
   Result<void> run() {
@@ -183,8 +187,8 @@ class CostSearch {
 
   void enumerate() {
     plan_.lower_bound_usd_per_hour = kNever;
-    for (const Layout& layout : layouts(ground_.groups.size(), ground_.market.gpus(),
-                                        ground_.question.colocate)) {
+    for (const Layout& layout :
+         layouts(ground_.groups.size(), ground_.market.gpus(), ground_.question.colocate)) {
       ++plan_.considered;
       Bounded bounded = bound(ground_, work_, layout);
       if (!bounded.pruned.empty()) {
@@ -232,17 +236,18 @@ class CostSearch {
         const double seconds = work_.seconds(role);
         fewer.judgement.why =
             ground_.demand.steady
-                ? fmt::format("capacity: {} {} at {:.4g} s a request serve at most {:.4g} /s < {:.4g} /s",
-                              fewer.candidate.counts[i], name, seconds,
-                              fewer.candidate.counts[i] / seconds, ground_.demand.rate_per_s)
+                ? fmt::format(
+                      "capacity: {} {} at {:.4g} s a request serve at most {:.4g} /s < {:.4g} /s",
+                      fewer.candidate.counts[i], name, seconds, fewer.candidate.counts[i] / seconds,
+                      ground_.demand.rate_per_s)
                 : fmt::format("capacity: {} {} at {:.4g} s a request cannot finish in time",
                               fewer.candidate.counts[i], name, seconds);
       } else {
-        const auto known = std::find_if(
-            plan_.simulated.begin(), plan_.simulated.end(), [&](const Considered& seen) {
-              return describe(seen.candidate, ground_.groups) ==
-                     describe(fewer.candidate, ground_.groups);
-            });
+        const auto known = std::find_if(plan_.simulated.begin(), plan_.simulated.end(),
+                                        [&](const Considered& seen) {
+                                          return describe(seen.candidate, ground_.groups) ==
+                                                 describe(fewer.candidate, ground_.groups);
+                                        });
         if (known != plan_.simulated.end()) {
           fewer.judgement = known->judgement;
         } else {
@@ -291,9 +296,12 @@ class CostSearch {
 
 const char* name_of(Answer answer) {
   switch (answer) {
-    case Answer::feasible: return "feasible";
-    case Answer::infeasible: return "infeasible";
-    case Answer::undecided: return "undecided";
+    case Answer::feasible:
+      return "feasible";
+    case Answer::infeasible:
+      return "infeasible";
+    case Answer::undecided:
+      return "undecided";
   }
   return "?";
 }

@@ -23,24 +23,24 @@ const char* name_of(Answer answer);
 
 struct Plan {
   Answer answer = Answer::infeasible;
-  std::string why;                       ///< infeasible: the binding reason; undecided: what is open
+  std::string why;  ///< infeasible: the binding reason; undecided: what is open
   std::optional<Considered> best;
-  std::vector<Considered> neighbours;    ///< the best with one instance fewer, each failing
-  std::vector<Considered> simulated;     ///< in the order of judging
-  double lower_bound_usd_per_hour = 0;   ///< no fleet below it can do it
+  std::vector<Considered> neighbours;   ///< the best with one instance fewer, each failing
+  std::vector<Considered> simulated;    ///< in the order of judging
+  double lower_bound_usd_per_hour = 0;  ///< no fleet below it can do it
   std::uint64_t considered = 0, pruned = 0;
   std::vector<StageGroup> groups;
-  Scenario scenario;                     ///< with the best fleet
+  Scenario scenario;  ///< with the best fleet
 };
 
 struct SearchOptions {
-  double (*wall_seconds)() = nullptr;    ///< for the time limit; absent: none
+  double (*wall_seconds)() = nullptr;  ///< for the time limit; absent: none
   std::function<void(const std::string&)> show_progress;
 };
 
-/// Objective cost: layouts are pruned by memory, latency without any queue and capacity; their fleets
-/// are judged in order of price, so that the first feasible one is the cheapest.
-/// Objective throughput: fleets inside the inventory in order of their capacity bound.
+/// Objective cost: layouts are pruned by memory, latency without any queue and capacity; their
+/// fleets are judged in order of price, so that the first feasible one is the cheapest. Objective
+/// throughput: fleets inside the inventory in order of their capacity bound.
 Result<Plan> search(const Question& question, const SearchOptions& options);
 
 }  // namespace disagfusion::planner

@@ -2,11 +2,11 @@
 //
 // A cut of the pipeline into blocks b and n_bg instances of block b on GPU type g carry
 //   X = min over b of sum over g of n_bg / S_bg     (S_bg: seconds of the block's stages on g),
-// so the best use is a max-min allocation. On one type, giving each next GPU to the slowest block is
-// optimal (the minimum can rise no other way). On several, each next GPU goes to the slowest block, of
-// the type that this block uses best in comparison with the others; then pairs of instances are
-// exchanged while that raises the minimum: a local optimum. The best cut is then run saturated, in a
-// closed loop, and what it really carries is reported beside the bound.
+// so the best use is a max-min allocation. On one type, giving each next GPU to the slowest block
+// is optimal (the minimum can rise no other way). On several, each next GPU goes to the slowest
+// block, of the type that this block uses best in comparison with the others; then pairs of
+// instances are exchanged while that raises the minimum: a local optimum. The best cut is then run
+// saturated, in a closed loop, and what it really carries is reported beside the bound.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -23,12 +23,13 @@ namespace {
 /// One cut with instances by [block][type].
 struct Allocation {
   std::vector<std::vector<std::uint16_t>> blocks;
-  std::vector<std::vector<double>> seconds;          // [block][type]
-  std::vector<std::vector<std::uint32_t>> counts;    // [block][type]
+  std::vector<std::vector<double>> seconds;        // [block][type]
+  std::vector<std::vector<std::uint32_t>> counts;  // [block][type]
 
   [[nodiscard]] double rate(std::size_t block) const {
     double rate = 0;
-    for (std::size_t g = 0; g < counts[block].size(); ++g) rate += counts[block][g] / seconds[block][g];
+    for (std::size_t g = 0; g < counts[block].size(); ++g)
+      rate += counts[block][g] / seconds[block][g];
     return rate;
   }
   [[nodiscard]] std::size_t slowest() const {
@@ -111,7 +112,8 @@ Candidate candidate_of(const Allocation& a, const std::vector<std::string>& gpus
 std::vector<Allocation> cuts(const Ground& ground, const Work& work) {
   const std::vector<std::string>& gpus = ground.market.gpus();
   std::vector<Allocation> all;
-  for (const Layout& layout : layouts(ground.groups.size(), {gpus.front()}, ground.question.colocate)) {
+  for (const Layout& layout :
+       layouts(ground.groups.size(), {gpus.front()}, ground.question.colocate)) {
     Allocation a;
     for (const RoleChoice& role : layout.roles) {
       a.blocks.push_back(role.groups);
@@ -136,8 +138,8 @@ Result<report::Report> saturate(const Ground& ground, const Scenario& fleet, dou
   scenario.workload.closed_loop_concurrency = concurrency;
   scenario.workload.requests = static_cast<std::uint64_t>(concurrency) * kTurns;
   scenario.workload.duration.reset();
-  scenario.run.warmup = from_seconds(std::min(
-      kLongestSeconds, 0.2 * static_cast<double>(*scenario.workload.requests) / capacity));
+  scenario.run.warmup = from_seconds(
+      std::min(kLongestSeconds, 0.2 * static_cast<double>(*scenario.workload.requests) / capacity));
   const Result<sim::Simulation> simulation = sim::Simulation::prepare(scenario);
   if (!simulation) return fail(simulation.error());
   sim::RunOptions options;
@@ -175,7 +177,8 @@ Result<Plan> search_throughput(Ground& ground) {
       plan.why = "the inventory has too few GPUs for every stage";
       continue;
     }
-    const Scenario fleet = with_fleet(ground.question, ground.market, considered.candidate, ground.groups);
+    const Scenario fleet =
+        with_fleet(ground.question, ground.market, considered.candidate, ground.groups);
     if (const auto rent = ground.market.rent(considered.candidate)) {
       considered.usd_per_hour = rent->usd_per_hour;
     }
@@ -187,8 +190,9 @@ Result<Plan> search_throughput(Ground& ground) {
       continue;
     }
     considered.judgement.verdict = Verdict::feasible;
-    considered.judgement.why = fmt::format("carries {:.5g} /s saturated, its capacity bound is {:.5g} /s",
-                                           carried->throughput_rps.value.value_or(0), a.capacity());
+    considered.judgement.why =
+        fmt::format("carries {:.5g} /s saturated, its capacity bound is {:.5g} /s",
+                    carried->throughput_rps.value.value_or(0), a.capacity());
     considered.judgement.report = std::move(*carried);
     if (!ground.question.base.slo.empty()) {
       Result<Judgement> kept = judge.judge(fleet);

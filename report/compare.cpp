@@ -67,7 +67,8 @@ Interval bootstrap(const Pairs& pairs, double share) {
   constexpr double kWork = 4e7;
   constexpr std::uint64_t kFewest = 200, kMost = 2000;
   const auto n = static_cast<std::uint64_t>(pairs.size());
-  const auto draws = std::clamp(static_cast<std::uint64_t>(kWork / static_cast<double>(n)), kFewest, kMost);
+  const auto draws =
+      std::clamp(static_cast<std::uint64_t>(kWork / static_cast<double>(n)), kFewest, kMost);
   std::vector<double> differences, a(n), b(n);
   for (std::uint64_t i = 0; i < draws; ++i) {
     RandomStream stream(0, Purpose::search, i);
@@ -171,8 +172,12 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
   };
   ordered_json json;
   json["schema"] = "disagfusion.compare/1";
-  json["a"] = {{"file", comparison.a}, {"requests", comparison.requests_a}, {"completed", comparison.completed_a}};
-  json["b"] = {{"file", comparison.b}, {"requests", comparison.requests_b}, {"completed", comparison.completed_b}};
+  json["a"] = {{"file", comparison.a},
+               {"requests", comparison.requests_a},
+               {"completed", comparison.completed_a}};
+  json["b"] = {{"file", comparison.b},
+               {"requests", comparison.requests_b},
+               {"completed", comparison.completed_b}};
   json["pairs"] = comparison.pairs;
   json["only_a"] = comparison.only_a;
   json["only_b"] = comparison.only_b;
@@ -181,8 +186,9 @@ nlohmann::ordered_json to_json(const Comparison& comparison) {
     to["a"] = number(one.a);
     to["b"] = number(one.b);
     to["difference"]["value"] = number(one.difference.value);
-    to["difference"]["ci95"] =
-        one.difference.ci95 ? ordered_json{one.difference.ci95->lo, one.difference.ci95->hi} : ordered_json();
+    to["difference"]["ci95"] = one.difference.ci95
+                                   ? ordered_json{one.difference.ci95->lo, one.difference.ci95->hi}
+                                   : ordered_json();
     if (!one.difference.why.empty()) to["difference"]["why"] = one.difference.why;
   }
   return json;
@@ -195,16 +201,18 @@ std::string table_text(const Comparison& comparison) {
                   comparison.requests_b, comparison.completed_b);
   text += fmt::format("  {} completed in both (only A has {} ids, only B {})\n\n", comparison.pairs,
                       comparison.only_a, comparison.only_b);
-  text += fmt::format("  {:<9} {:>12} {:>12} {:>12}  {}\n", "latency", "A", "B", "B - A", "95 % interval");
+  text += fmt::format("  {:<9} {:>12} {:>12} {:>12}  {}\n", "latency", "A", "B", "B - A",
+                      "95 % interval");
   for (const Compared& one : comparison.latency) {
     std::string interval = one.difference.why;
     if (one.difference.ci95) {
-      interval = fmt::format("{:+.4f} to {:+.4f} s{}", one.difference.ci95->lo, one.difference.ci95->hi,
-                             one.differs() ? "" : "  (no difference shown)");
+      interval =
+          fmt::format("{:+.4f} to {:+.4f} s{}", one.difference.ci95->lo, one.difference.ci95->hi,
+                      one.differs() ? "" : "  (no difference shown)");
     }
-    text += fmt::format("  {:<9} {:>12} {:>12} {:>12}  {}\n", one.name, seconds(one.a), seconds(one.b),
-                        one.difference.value ? fmt::format("{:+.4f} s", *one.difference.value) : "-",
-                        interval);
+    text += fmt::format(
+        "  {:<9} {:>12} {:>12} {:>12}  {}\n", one.name, seconds(one.a), seconds(one.b),
+        one.difference.value ? fmt::format("{:+.4f} s", *one.difference.value) : "-", interval);
   }
   return text;
 }

@@ -1,10 +1,10 @@
 // Two results side by side, paired by request: `compare A B`.
 //
-// With the same requests in both, the difference of each request's latencies d_i = b_i - a_i shows far
-// smaller changes than the two means apart (common random numbers). Mean: d +- t s / sqrt(n) over the
-// pairs. Percentiles: the difference of the two percentiles, its interval by the paired bootstrap:
-// pairs are drawn with replacement, the 2.5 % and 97.5 % points of the differences over the draws
-// (B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+// With the same requests in both, the difference of each request's latencies d_i = b_i - a_i shows
+// far smaller changes than the two means apart (common random numbers). Mean: d +- t s / sqrt(n)
+// over the pairs. Percentiles: the difference of the two percentiles, its interval by the paired
+// bootstrap: pairs are drawn with replacement, the 2.5 % and 97.5 % points of the differences over
+// the draws (B. Efron, R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 #pragma once
 
 #include <cstdint>
@@ -29,11 +29,11 @@ struct Compared {
 };
 
 struct Comparison {
-  std::string a, b;                     ///< the files
+  std::string a, b;  ///< the files
   std::uint64_t requests_a = 0, requests_b = 0, completed_a = 0, completed_b = 0;
-  std::uint64_t pairs = 0;              ///< completed in both, by id
-  std::uint64_t only_a = 0, only_b = 0; ///< ids that only one of them has
-  std::vector<Compared> latency;        ///< over the pairs
+  std::uint64_t pairs = 0;               ///< completed in both, by id
+  std::uint64_t only_a = 0, only_b = 0;  ///< ids that only one of them has
+  std::vector<Compared> latency;         ///< over the pairs
 };
 
 /// `a` and `b`: a folder that holds requests.csv, a requests.csv, or a result.json beside one.

@@ -66,12 +66,11 @@ RunSummary Recorder::finish(TimePoint end_point, const scheduler::Scheduler& sch
     summary.latency[i] = latency_.at(kLatencyShares[i]);
   }
   summary.percentiles_exact = latency_.exact();
-  summary.covers = ratio(static_cast<double>(measured_completed_),
-                         static_cast<double>(measured_offered_));
+  summary.covers =
+      ratio(static_cast<double>(measured_completed_), static_cast<double>(measured_offered_));
   summary.objectives = objective_counts_;
-  summary.attainment = figure_of(met_means_, scenario_.slo.empty()
-                                                 ? "no slo is given"
-                                                 : "no request has a latency bound");
+  summary.attainment = figure_of(
+      met_means_, scenario_.slo.empty() ? "no slo is given" : "no request has a latency bound");
   if (met_means_.count() > 0) {
     std::uint64_t met = 0;
     for (const ObjectiveCounts& objective : objective_counts_) met += objective.met;
@@ -133,8 +132,8 @@ void Recorder::summarize_stages(RunSummary& summary, std::int64_t end) const {
   }
 }
 
-/// A node costs its price while at least one instance is on it (from the start of provisioning until
-/// it is stopped or lost), with all its GPUs.
+/// A node costs its price while at least one instance is on it (from the start of provisioning
+/// until it is stopped or lost), with all its GPUs.
 void Recorder::summarize_cost(RunSummary& summary) const {
   double usd = 0;
   std::string unknown;
@@ -197,8 +196,8 @@ Stability Recorder::judge(std::int64_t end, std::string& why) const {
     const StageTotals& totals = totals_[n];
     const StageNode& node = setup_.graph.nodes[n];
     if (totals.served == 0 || host[node.weights.index()] == pools) continue;
-    const double demand = seconds(totals.busy_all_ns + totals.blocked_all_ns) /
-                          static_cast<double>(totals.served);
+    const double demand =
+        seconds(totals.busy_all_ns + totals.blocked_all_ns) / static_cast<double>(totals.served);
     const double rate = static_cast<double>(offered_of_model_[node.model.index()]) / window *
                         (arrivals - 1) / arrivals;
     work[root(host[node.weights.index()])] += rate * demand;
@@ -216,7 +215,8 @@ Stability Recorder::judge(std::int64_t end, std::string& why) const {
     }
   }
   if (worst >= 1) {
-    why = fmt::format("pool {} is offered {:.3f} of what it can do", setup_.roles[where].name, worst);
+    why =
+        fmt::format("pool {} is offered {:.3f} of what it can do", setup_.roles[where].name, worst);
     return Stability::overloaded;
   }
   const std::size_t third = seen_.size() / 3;

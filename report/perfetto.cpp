@@ -47,10 +47,12 @@ void PerfettoTrace::line(const std::string& text) {
 }
 
 void PerfettoTrace::name(std::uint32_t instance, const std::string& role) {
-  line(fmt::format(R"({{"ph":"M","pid":{0},"name":"process_name","args":{{"name":"instance {0}: {1}"}}}})",
-                   instance, quoted(role)));
   line(fmt::format(
-      R"({{"ph":"M","pid":{0},"name":"process_sort_index","args":{{"sort_index":{0}}}}})", instance));
+      R"({{"ph":"M","pid":{0},"name":"process_name","args":{{"name":"instance {0}: {1}"}}}})",
+      instance, quoted(role)));
+  line(fmt::format(
+      R"({{"ph":"M","pid":{0},"name":"process_sort_index","args":{{"sort_index":{0}}}}})",
+      instance));
 }
 
 void PerfettoTrace::name_track(std::uint32_t process, std::uint32_t track,
@@ -67,8 +69,8 @@ void PerfettoTrace::slice(std::uint32_t process, std::uint32_t track, const std:
                           std::int64_t end_ns) {
   line(fmt::format(
       R"({{"ph":"X","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f},"name":"{} r{}","cat":"{}","args":{{"request":{},"batch":{}}}}})",
-      process, track, microseconds(start_ns), microseconds(end_ns - start_ns), quoted(what), request,
-      track == kCompute ? "compute" : "transfer", request, batch));
+      process, track, microseconds(start_ns), microseconds(end_ns - start_ns), quoted(what),
+      request, track == kCompute ? "compute" : "transfer", request, batch));
 }
 
 void PerfettoTrace::compute(std::uint32_t instance, const std::string& what, std::uint64_t request,
@@ -89,8 +91,8 @@ std::uint32_t PerfettoTrace::take(std::vector<std::vector<bool>>& lanes, std::ui
   if (lane >= kMostLanes) return kMostLanes - 1;
   taken.push_back(true);
   if (slices_ < kMostSlices) {
-    name_track(process, base + lane, lane == 0 ? std::string(text)
-                                               : fmt::format("{} {}", text, lane + 1));
+    name_track(process, base + lane,
+               lane == 0 ? std::string(text) : fmt::format("{} {}", text, lane + 1));
   }
   return lane;
 }

@@ -1,6 +1,6 @@
-// trace.perfetto.json: Chrome's trace event format, which ui.perfetto.dev and chrome://tracing open.
-// One process an instance; its tracks are the lanes compute, receive and send, so that one sees
-// whether transfers hide behind compute. Arrows lead from a send to its receive.
+// trace.perfetto.json: Chrome's trace event format, which ui.perfetto.dev and chrome://tracing
+// open. One process an instance; its tracks are the lanes compute, receive and send, so that one
+// sees whether transfers hide behind compute. Arrows lead from a send to its receive.
 #pragma once
 
 #include <cstdint>

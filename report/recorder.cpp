@@ -18,11 +18,16 @@ double seconds(std::int64_t ns) { return static_cast<double>(ns) * 1e-9; }
 
 traces::Outcome outcome_of(scheduler::EndState state) {
   switch (state) {
-    case scheduler::EndState::completed: return traces::Outcome::completed;
-    case scheduler::EndState::rejected: return traces::Outcome::rejected;
-    case scheduler::EndState::failed: return traces::Outcome::failed;
-    case scheduler::EndState::timed_out: return traces::Outcome::timed_out;
-    case scheduler::EndState::cancelled: return traces::Outcome::cancelled;
+    case scheduler::EndState::completed:
+      return traces::Outcome::completed;
+    case scheduler::EndState::rejected:
+      return traces::Outcome::rejected;
+    case scheduler::EndState::failed:
+      return traces::Outcome::failed;
+    case scheduler::EndState::timed_out:
+      return traces::Outcome::timed_out;
+    case scheduler::EndState::cancelled:
+      return traces::Outcome::cancelled;
   }
   return traces::Outcome::failed;
 }
@@ -31,9 +36,12 @@ traces::Outcome outcome_of(scheduler::EndState state) {
 
 const char* name_of(Stability stability) {
   switch (stability) {
-    case Stability::stable: return "stable";
-    case Stability::backlogged: return "backlogged";
-    case Stability::overloaded: return "overloaded";
+    case Stability::stable:
+      return "stable";
+    case Stability::backlogged:
+      return "backlogged";
+    case Stability::overloaded:
+      return "overloaded";
   }
   return "?";
 }
@@ -43,8 +51,8 @@ Recorder::Recorder(const Scenario& scenario, const scheduler::Setup& setup,
     : scenario_(scenario), setup_(setup), objectives_(scenario, setup, truth), warmup_(warmup.ns) {
   const StageGraph& graph = setup.graph;
   for (std::size_t m = 0; m + 1 < graph.first_node.size(); ++m) {
-    const auto count = static_cast<std::uint16_t>(graph.first_node[m + 1].value -
-                                                  graph.first_node[m].value);
+    const auto count =
+        static_cast<std::uint16_t>(graph.first_node[m + 1].value - graph.first_node[m].value);
     stages_of_model_.push_back(count);
     widest_ = std::max<std::size_t>(widest_, count);
   }
@@ -76,10 +84,16 @@ void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& b
 
 void Recorder::note_event(const Event& event) {
   switch (event.kind) {
-    case EventKind::request_arrived: arrive(event); break;
-    case EventKind::batch_started: start(event.command); break;
+    case EventKind::request_arrived:
+      arrive(event);
+      break;
+    case EventKind::batch_started:
+      start(event.command);
+      break;
     case EventKind::batch_finished:
-    case EventKind::batch_preempted: batch_ended(event); break;
+    case EventKind::batch_preempted:
+      batch_ended(event);
+      break;
     case EventKind::batch_revoked:
     case EventKind::batch_refused:
     case EventKind::out_of_memory:
@@ -90,38 +104,49 @@ void Recorder::note_event(const Event& event) {
       break;
     case EventKind::transfer_finished:
     case EventKind::transfer_failed:
-    case EventKind::transfer_cancelled: transfer_ended(event); break;
+    case EventKind::transfer_cancelled:
+      transfer_ended(event);
+      break;
     case EventKind::instance_ready:
     case EventKind::instance_drained:
     case EventKind::instance_unloaded:
     case EventKind::instance_stopped:
     case EventKind::instance_lost:
     case EventKind::start_failed:
-    case EventKind::load_failed: instance_changed(event); break;
+    case EventKind::load_failed:
+      instance_changed(event);
+      break;
     case EventKind::reclaim_notice:
       if (Instance* in = present(event.instance)) in->reclaimed = true;
       break;
-    default: break;
+    default:
+      break;
   }
   if (event.started.valid()) start(event.started);
 }
 
 void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
-    case ActionKind::admit: admit(action.request); break;
+    case ActionKind::admit:
+      admit(action.request);
+      break;
     case ActionKind::reject:
       end(action.request, traces::Outcome::rejected, name_of(action.why));
       break;
     case ActionKind::end_request:
       end(action.request, outcome_of(action.state), name_of(action.why));
       break;
-    case ActionKind::enqueue: enqueue(buffer, action); break;
+    case ActionKind::enqueue:
+      enqueue(buffer, action);
+      break;
     case ActionKind::extend: {
       Batch& batch = batches_[action.target.slot];
       if (batch.id == action.target.id) add_members(buffer, action, batch);
       break;
     }
-    case ActionKind::transfer: start_transfer(action); break;
+    case ActionKind::transfer:
+      start_transfer(action);
+      break;
     case ActionKind::output_sent:
       if (Instance* in = present(action.instance)) {
         if (in->outputs.output_sent(action.target)) unblock(*in);
@@ -145,7 +170,8 @@ void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
     case ActionKind::undrain:
       if (Instance* in = present(action.instance)) become_ready(*in);
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -240,9 +266,15 @@ void Recorder::end(RequestKey request, traces::Outcome outcome, const char* why)
       met = counted && sojourn <= record->bound;
       if (record->measured) measure(*record, stages_of(request.slot));
       break;
-    case traces::Outcome::rejected: ++counts_.rejected; break;
-    case traces::Outcome::timed_out: ++counts_.timed_out; break;
-    case traces::Outcome::failed: ++counts_.failed; break;
+    case traces::Outcome::rejected:
+      ++counts_.rejected;
+      break;
+    case traces::Outcome::timed_out:
+      ++counts_.timed_out;
+      break;
+    case traces::Outcome::failed:
+      ++counts_.failed;
+      break;
     case traces::Outcome::cancelled:
       ++counts_.cancelled;
       counted = false;
@@ -328,7 +360,8 @@ void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Bat
     batch.members.push_back(member.request);
     const RequestRecord* record = find(member.request);
     if (record == nullptr) continue;
-    StageRecord& stage = stages_of(member.request.slot)[setup_.graph.nodes[batch.node.index()].stage];
+    StageRecord& stage =
+        stages_of(member.request.slot)[setup_.graph.nodes[batch.node.index()].stage];
     stage.instance = batch.instance.id.value;
     ++stage.attempt;
     stage.transfer_start = stage.transfer_end = kNever;
@@ -550,8 +583,7 @@ void Recorder::instance_changed(const Event& event) {
   for (Blocked& blocked : in.blocked) close_blocked(blocked);
   // What crashed is still rented; what was reclaimed is not.
   const bool gone = event.kind == EventKind::instance_lost && in.reclaimed;
-  if (gone || event.kind == EventKind::instance_stopped ||
-      event.kind == EventKind::start_failed) {
+  if (gone || event.kind == EventKind::instance_stopped || event.kind == EventKind::start_failed) {
     let_go(in, now_);
   }
 }

@@ -65,7 +65,7 @@ class Recorder {
     bool measured = false;
   };
   struct Batch {
-    std::uint64_t id = 0;          ///< 0: closed
+    std::uint64_t id = 0;  ///< 0: closed
     scheduler::InstanceKey instance;
     NodeId node;
     WeightsId weights;
@@ -78,9 +78,9 @@ class Recorder {
     scheduler::InstanceKey from, to;
     scheduler::HandleKey handle;
     RequestKey request;
-    NodeId node;                   ///< none: to the controller
+    NodeId node;  ///< none: to the controller
     std::int64_t start = 0, busy_before = 0;
-    std::uint32_t lanes = 0;       ///< of the trace
+    std::uint32_t lanes = 0;  ///< of the trace
   };
   struct Blocked {
     WeightsId weights;
@@ -101,7 +101,7 @@ class Recorder {
   struct StageTotals {
     std::uint64_t measured = 0, served = 0, batches = 0;
     double wait_s = 0, service_s = 0, transfer_s = 0, hidden_s = 0, blocked_s = 0;
-    double transfers_s = 0;        ///< of all transfers: the denominator of hidden
+    double transfers_s = 0;  ///< of all transfers: the denominator of hidden
     std::int64_t busy_ns = 0, busy_all_ns = 0, blocked_all_ns = 0;
   };
   struct MachineTotals {
@@ -162,14 +162,14 @@ class Recorder {
   RowSink* rows_ = nullptr;
   PerfettoTrace* trace_ = nullptr;
   bool limited_outputs_ = false;
-  std::size_t widest_ = 1;                     ///< most stages of a model
+  std::size_t widest_ = 1;  ///< most stages of a model
   std::vector<std::uint16_t> stages_of_model_;
 
   std::vector<RequestRecord> requests_;
   std::vector<StageRecord> stages_;
-  std::vector<Batch> batches_;                 ///< by command slot
-  std::vector<Transfer> transfers_;            ///< by command slot
-  std::vector<CommandKey> producer_;           ///< by handle slot
+  std::vector<Batch> batches_;        ///< by command slot
+  std::vector<Transfer> transfers_;   ///< by command slot
+  std::vector<CommandKey> producer_;  ///< by handle slot
   std::vector<Instance> instances_;
   std::vector<MachineTotals> machines_;
 
@@ -177,18 +177,18 @@ class Recorder {
   OutcomeCounts counts_;
   std::vector<std::uint64_t> offered_of_model_;
   std::uint64_t in_system_ = 0;
-  double system_integral_s_ = 0;               ///< of the number in system over time
+  double system_integral_s_ = 0;  ///< of the number in system over time
   double time_in_system_s_ = 0;
   std::int64_t first_arrival_ = kNever, last_arrival_ = 0, last_completion_ = 0;
   std::uint64_t measured_offered_ = 0, measured_completed_ = 0;
   std::uint64_t completed_after_warmup_ = 0;
   Percentiles latency_;
   BatchMeans latency_means_, wait_means_, met_means_;
-  std::vector<double> seen_;                   ///< backlog met by arrivals, in blocks that double
+  std::vector<double> seen_;  ///< backlog met by arrivals, in blocks that double
   std::uint64_t seen_block_ = 1, seen_in_block_ = 0;
   double seen_sum_ = 0;
   std::vector<ObjectiveCounts> objective_counts_;
-  std::vector<StageTotals> totals_;            ///< by NodeId
+  std::vector<StageTotals> totals_;  ///< by NodeId
   std::vector<std::int64_t> pool_ready_ns_, pool_ready_all_ns_, pool_busy_ns_;
   traces::RequestRow row_;
 };

@@ -20,7 +20,8 @@ namespace {
 using Runs = std::vector<RunSummary>;
 
 /// The mean over replications that have a value, with Student's interval; for one run `within`.
-Figure over_runs(const Runs& runs, const std::function<std::optional<double>(const RunSummary&)>& get,
+Figure over_runs(const Runs& runs,
+                 const std::function<std::optional<double>(const RunSummary&)>& get,
                  const char* nothing, const Figure* within = nullptr) {
   std::vector<double> values;
   for (const RunSummary& run : runs) {
@@ -45,8 +46,8 @@ Figure over_runs(const Runs& runs, const std::function<std::optional<double>(con
   return figure;
 }
 
-/// Batch means need one long stretch of one load: the arrivals of a trace, a burst or a closed loop's
-/// start are none.
+/// Batch means need one long stretch of one load: the arrivals of a trace, a burst or a closed
+/// loop's start are none.
 bool steady_arrivals(const Scenario& scenario) {
   const auto& arrivals = scenario.workload.arrivals;
   return (arrivals && arrivals->process != ArrivalsSpec::Process::burst) ||
@@ -90,10 +91,10 @@ void add_objectives(Report& report, const ReportInput& input) {
         objective.target = bound.absolute->seconds();
         const auto place =
             std::find(kLatencyStatistics.begin(), kLatencyStatistics.end(), statistic);
-        objective.value = place == kLatencyStatistics.end()
-                              ? report.latency_mean
-                              : report.latency[static_cast<std::size_t>(
-                                    place - kLatencyStatistics.begin())];
+        objective.value =
+            place == kLatencyStatistics.end()
+                ? report.latency_mean
+                : report.latency[static_cast<std::size_t>(place - kLatencyStatistics.begin())];
         if (objective.value.value) {
           objective.met = *objective.value.value <= objective.target;
         }
@@ -114,8 +115,8 @@ void add_stages_and_pools(Report& report, const ReportInput& input) {
     report.stages.push_back({setup.graph.node_names[n], stage(&StageSummary::utilization),
                              stage(&StageSummary::wait_s), stage(&StageSummary::service_s),
                              stage(&StageSummary::transfer_s),
-                             stage(&StageSummary::transfer_hidden),
-                             stage(&StageSummary::blocked_s), stage(&StageSummary::queue)});
+                             stage(&StageSummary::transfer_hidden), stage(&StageSummary::blocked_s),
+                             stage(&StageSummary::queue)});
   }
   for (std::size_t p = 0; p < setup.roles.size(); ++p) {
     const scheduler::Role& role = setup.roles[p];
@@ -266,8 +267,7 @@ nlohmann::ordered_json json_of_latency(const Report& report) {
     out[kLatencyStatistics[i]] = json_of(report.latency[i]);
   }
   out["covers"] = report.covers.value ? number(*report.covers.value) : number(0.0);
-  out["percentiles"] =
-      report.percentiles_exact ? "exact" : "sketch, relative error at most 0.05 %";
+  out["percentiles"] = report.percentiles_exact ? "exact" : "sketch, relative error at most 0.05 %";
   return out;
 }
 
@@ -305,7 +305,8 @@ Report make_report(const ReportInput& input) {
   };
   report.makespan_s = over_runs(input.runs, get(&RunSummary::makespan_s), none);
   report.throughput_rps = over_runs(input.runs, get(&RunSummary::throughput_rps), none);
-  if (first.requests.completed == 0 && !report.throughput_rps.value) report.throughput_rps.value = 0;
+  if (first.requests.completed == 0 && !report.throughput_rps.value)
+    report.throughput_rps.value = 0;
   const auto with_interval = [&](Figure RunSummary::*member) {
     const Figure within = within_run(scenario, first.*member);
     return over_runs(
@@ -315,8 +316,8 @@ Report make_report(const ReportInput& input) {
   report.wait_mean = with_interval(&RunSummary::wait_mean);
   report.attainment = with_interval(&RunSummary::attainment);
   for (std::size_t i = 0; i < kLatencyShares.size(); ++i) {
-    report.latency[i] =
-        over_runs(input.runs, [i](const RunSummary& run) { return run.latency[i]; }, none);
+    report.latency[i] = over_runs(
+        input.runs, [i](const RunSummary& run) { return run.latency[i]; }, none);
   }
   report.covers = over_runs(input.runs, get(&RunSummary::covers), "no request was measured");
   report.goodput_rps =

@@ -54,20 +54,20 @@ inline constexpr std::array<double, 5> kLatencyShares{0.50, 0.90, 0.95, 0.99, 1.
 struct RunSummary {
   OutcomeCounts requests;
   std::optional<double> makespan_s, throughput_rps;
-  Figure latency_mean, wait_mean, attainment;   ///< with the interval from within the run, if any
+  Figure latency_mean, wait_mean, attainment;  ///< with the interval from within the run, if any
   std::array<std::optional<double>, kLatencyShares.size()> latency;
   bool percentiles_exact = true;
   std::optional<double> covers, goodput_rps;
-  std::vector<ObjectiveCounts> objectives;      ///< by position in Scenario::slo
-  std::vector<StageSummary> stages;             ///< by NodeId
-  std::vector<PoolSummary> pools;               ///< by PoolId
+  std::vector<ObjectiveCounts> objectives;  ///< by position in Scenario::slo
+  std::vector<StageSummary> stages;         ///< by NodeId
+  std::vector<PoolSummary> pools;           ///< by PoolId
   std::map<std::string, double> gpu_hours;
   std::optional<double> usd;
-  std::string usd_why;                          ///< why there is none
+  std::string usd_why;  ///< why there is none
   std::vector<ScalingRow> scaling;
   Stability stability = Stability::stable;
   std::string stability_why;
-  std::uint64_t warmup_removed = 0;             ///< requests
+  std::uint64_t warmup_removed = 0;  ///< requests
   std::uint64_t stale_events = 0, retries = 0, preemptions = 0;
   /// Little's law: time average of the number in system, arrival rate x mean time in system.
   double mean_in_system = 0, arrivals_times_sojourn = 0;
@@ -75,8 +75,8 @@ struct RunSummary {
 
   // The engine's.
   std::uint64_t events = 0, decision_hash = 0, kernel_events = 0;
-  std::vector<double> host_memory_peaks;        ///< bytes, by MachineId
-  std::vector<std::string> not_modelled;        ///< what this run met and left out
+  std::vector<double> host_memory_peaks;  ///< bytes, by MachineId
+  std::vector<std::string> not_modelled;  ///< what this run met and left out
 };
 
 }  // namespace disagfusion::report

@@ -32,9 +32,8 @@ bool hosted_together(const scheduler::Setup& setup, NodeId a, NodeId b) {
     return std::find(role.stages.begin(), role.stages.end(),
                      setup.graph.nodes[node.index()].weights) != role.stages.end();
   };
-  return std::any_of(setup.roles.begin(), setup.roles.end(), [&](const scheduler::Role& role) {
-    return hosts(role, a) && hosts(role, b);
-  });
+  return std::any_of(setup.roles.begin(), setup.roles.end(),
+                     [&](const scheduler::Role& role) { return hosts(role, a) && hosts(role, b); });
 }
 
 }  // namespace

@@ -18,8 +18,8 @@ namespace disagfusion::report {
 ///   finish(s) = max over predecessors p of (finish(p) + transfer(p, s)) + seconds(s)
 ///
 /// with the means of the truth, each stage on its fastest pool, one request a batch, no control
-/// delay; transfer = latency + bytes / bandwidth of `network`, none where one pool hosts both stages;
-/// the request's input comes before the first stages, a last stage's output after it.
+/// delay; transfer = latency + bytes / bandwidth of `network`, none where one pool hosts both
+/// stages; the request's input comes before the first stages, a last stage's output after it.
 Duration unloaded_latency(const Scenario& scenario, const scheduler::Setup& setup,
                           const predictor::CostModel& truth, ModelId model, const Shape& shape);
 
@@ -32,7 +32,7 @@ class Objectives {
 
   static constexpr std::uint16_t kNone = 0xffff;
   struct Bound {
-    std::uint16_t objective = kNone;   ///< position in Scenario::slo
+    std::uint16_t objective = kNone;  ///< position in Scenario::slo
     std::optional<Duration> latency;
   };
   /// The first objective with a latency bound that names the request.

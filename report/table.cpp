@@ -72,9 +72,7 @@ class Columns {
   std::vector<std::vector<std::string>> rows_;
 };
 
-std::string rate_text(double per_s) {
-  return fmt::format("{:.4g} /s", per_s);
-}
+std::string rate_text(double per_s) { return fmt::format("{:.4g} /s", per_s); }
 
 std::string requests_text(const OutcomeCounts& counts) {
   std::string text = fmt::format("{} offered, {} completed", counts.offered, counts.completed);
@@ -112,9 +110,9 @@ void add_summary(std::string& out, const Report& report) {
       return share ? share_text(value) : duration_text(value);
     };
     const char* verdict = !objective.met ? "not judged" : *objective.met ? "met" : "MISSED";
-    add(out, "objective", fmt::format("{} of {}: {}, wanted {}: {}", objective.statistic,
-                                      objective.where, with_interval(objective.value, text),
-                                      text(objective.target), verdict));
+    add(out, "objective",
+        fmt::format("{} of {}: {}, wanted {}: {}", objective.statistic, objective.where,
+                    with_interval(objective.value, text), text(objective.target), verdict));
   }
   if (report.goodput_rps.value) {
     add(out, "goodput", with_interval(report.goodput_rps, rate_text));
@@ -123,27 +121,27 @@ void add_summary(std::string& out, const Report& report) {
   for (const auto& [gpu, value] : report.gpu_hours) {
     hours += fmt::format("{}{:.4g} h of {}", hours.empty() ? "" : ", ", value, gpu);
   }
-  add(out, "cost", report.usd ? fmt::format("{:.4g} USD{} ({})", *report.usd,
-                                            report.usd_per_1000
-                                                ? fmt::format(", {:.4g} USD per 1000 requests",
-                                                              *report.usd_per_1000)
-                                                : "",
-                                            hours)
-                              : fmt::format("{} ({}; {})", kAbsent, report.usd_why, hours));
+  add(out, "cost",
+      report.usd ? fmt::format("{:.4g} USD{} ({})", *report.usd,
+                               report.usd_per_1000 ? fmt::format(", {:.4g} USD per 1000 requests",
+                                                                 *report.usd_per_1000)
+                                                   : "",
+                               hours)
+                 : fmt::format("{} ({}; {})", kAbsent, report.usd_why, hours));
 }
 
 void add_stages(std::string& out, const Report& report) {
   Columns columns({"stage", "busy", "waiting", "computing", "transfer", "hidden", "blocked"});
   for (const StageReport& stage : report.stages) {
-    columns.add({stage.name, share_text(stage.utilization.value),
-                 duration_text(stage.wait_s.value), duration_text(stage.service_s.value),
-                 duration_text(stage.transfer_s.value), share_text(stage.transfer_hidden.value),
-                 duration_text(stage.blocked_s.value)});
+    columns.add({stage.name, share_text(stage.utilization.value), duration_text(stage.wait_s.value),
+                 duration_text(stage.service_s.value), duration_text(stage.transfer_s.value),
+                 share_text(stage.transfer_hidden.value), duration_text(stage.blocked_s.value)});
   }
   out += "\n" + columns.text();
   Columns pools({"pool", "GPU", "instances", "on average", "busy"});
   for (const PoolReport& pool : report.pools) {
-    pools.add({pool.name, pool.degree > 1 ? fmt::format("{} x {}", pool.degree, pool.gpu) : pool.gpu,
+    pools.add({pool.name,
+               pool.degree > 1 ? fmt::format("{} x {}", pool.degree, pool.gpu) : pool.gpu,
                fmt::format("{}", pool.count),
                fmt::format("{:.4g}", pool.mean_instances.value.value_or(0)),
                share_text(pool.utilization.value)});
@@ -170,13 +168,14 @@ void add_scaling(std::string& out, const Report& report) {
 void add_sources(std::string& out, const Report& report) {
   out += "\n";
   for (const predictor::CostUse& use : report.costs_used) {
-    add(out, "seconds of " + use.stage, fmt::format("{} on {}", predictor::name_of(use.source),
-                                                    use.gpu_name));
+    add(out, "seconds of " + use.stage,
+        fmt::format("{} on {}", predictor::name_of(use.source), use.gpu_name));
   }
   add(out, "scheduler believes", report.belief);
   if (report.warmup_s > 0) {
-    add(out, "warm-up", fmt::format("{}, {} requests left out", duration_text(report.warmup_s),
-                                    report.warmup_removed));
+    add(out, "warm-up",
+        fmt::format("{}, {} requests left out", duration_text(report.warmup_s),
+                    report.warmup_removed));
   }
   if (!report.not_modelled.empty()) {
     out += "\n  not modelled\n";

@@ -59,8 +59,7 @@ Costs::Entry& Costs::entry(NodeId node, std::uint32_t shape, CostClass cost_clas
 }
 
 Duration Costs::seconds(NodeId node, std::uint32_t shape, CostClass cost_class,
-                        std::uint32_t requests, std::uint32_t first_step,
-                        std::uint32_t last_step) {
+                        std::uint32_t requests, std::uint32_t first_step, std::uint32_t last_step) {
   double ns = uncorrected_ns(node, shape, cost_class, requests, first_step, last_step);
   if (online_) ns *= online_->factor(node, setup_.roles[class_roles_[cost_class].index()].gpu);
   return {static_cast<std::int64_t>(ns + 0.5)};
@@ -85,12 +84,10 @@ double Costs::output_bytes(NodeId node, std::uint32_t shape) const {
   return belief_->output_bytes(node, shapes_[shape]);
 }
 
-void Costs::observe(NodeId node, std::uint32_t shape, CostClass cost_class,
-                    std::uint32_t requests, std::uint32_t first_step, std::uint32_t last_step,
-                    Duration measured) {
+void Costs::observe(NodeId node, std::uint32_t shape, CostClass cost_class, std::uint32_t requests,
+                    std::uint32_t first_step, std::uint32_t last_step, Duration measured) {
   if (!online_ || measured.ns <= 0) return;
-  const double expected =
-      uncorrected_ns(node, shape, cost_class, requests, first_step, last_step);
+  const double expected = uncorrected_ns(node, shape, cost_class, requests, first_step, last_step);
   if (expected <= 0) return;
   online_->observe(node, setup_.roles[class_roles_[cost_class].index()].gpu, expected * 1e-9,
                    measured.seconds());

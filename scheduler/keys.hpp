@@ -1,5 +1,5 @@
-// Identities that cross the border between scheduler and world. A key is a dense slot for look-up plus a
-// generation or number that tells a past user of the slot from the present one.
+// Identities that cross the border between scheduler and world. A key is a dense slot for look-up
+// plus a generation or number that tells a past user of the slot from the present one.
 #pragma once
 
 #include <compare>
@@ -9,9 +9,9 @@
 
 namespace disagfusion::scheduler {
 
-/// A request. The driver chooses the slot (any that no unfinished request holds) and numbers requests
-/// 1, 2, ...; `generation` is the low 32 bits of the number. The slot is the driver's again after the
-/// reject or end_request action.
+/// A request. The driver chooses the slot (any that no unfinished request holds) and numbers
+/// requests 1, 2, ...; `generation` is the low 32 bits of the number. The slot is the driver's
+/// again after the reject or end_request action.
 struct RequestKey {
   std::uint32_t slot = 0;
   std::uint32_t generation = 0;  ///< 0: no request
@@ -19,7 +19,8 @@ struct RequestKey {
   [[nodiscard]] bool valid() const { return generation != 0; }
 };
 
-/// A command. `id` = epoch << 40 | sequence, unique for ever; `slot` is the scheduler's, echoed back.
+/// A command. `id` = epoch << 40 | sequence, unique for ever; `slot` is the scheduler's, echoed
+/// back.
 struct CommandKey {
   std::uint64_t id = 0;  ///< 0: no command
   std::uint32_t slot = 0;

@@ -12,16 +12,16 @@
 
 namespace disagfusion::scheduler {
 
-/// The output slots of the stages that one instance hosts. A slot holds the outputs of one batch from
-/// the end of its compute until all its transfers have ended. A stage is blocked while more batches'
-/// outputs are outstanding than it has slots: with none (sync handoff) from the end of compute on.
-/// Nothing is counted where slots are unlimited.
+/// The output slots of the stages that one instance hosts. A slot holds the outputs of one batch
+/// from the end of its compute until all its transfers have ended. A stage is blocked while more
+/// batches' outputs are outstanding than it has slots: with none (sync handoff) from the end of
+/// compute on. Nothing is counted where slots are unlimited.
 class OutputSlots {
  public:
   /// Forgets everything. `slots` is per stage.
   void host(std::span<const WeightsId> stages, std::uint32_t slots);
-  /// A batch of `stage` ended; `transfers` ended transfers free its slot (0: free at once; kTold: by
-  /// word).
+  /// A batch of `stage` ended; `transfers` ended transfers free its slot (0: free at once; kTold:
+  /// by word).
   void finish(CommandKey enqueue, WeightsId stage, std::uint32_t transfers);
   /// One transfer of this batch's outputs ended. True where a blocked stage became free.
   bool transfer_ended(CommandKey enqueue);
@@ -130,7 +130,7 @@ class RunQueue {
 
   std::vector<WeightsId> hosted_;
   OutputSlots outputs_;
-  std::vector<Entry> pool_;           ///< entries keep their vectors' memory when free
+  std::vector<Entry> pool_;  ///< entries keep their vectors' memory when free
   std::vector<std::uint32_t> free_;
   std::vector<std::uint32_t> order_;  ///< positions in pool_, next to start first
   std::uint32_t running_ = kNone;

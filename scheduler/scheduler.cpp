@@ -49,22 +49,47 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
   now = instant;
   out = &actions;
   switch (event.kind) {
-    case EventKind::request_arrived: arrive(event); break;
-    case EventKind::cancel_asked: cancel(event.request, EndState::cancelled, Why::asked); break;
-    case EventKind::batch_started: batch_started(event); break;
-    case EventKind::batch_finished: batch_finished(event); break;
-    case EventKind::step_done: break;
-    case EventKind::batch_preempted: batch_preempted(event); break;
-    case EventKind::batch_extended: batch_extended(event); break;
-    case EventKind::batch_revoked: batch_revoked(event); break;
-    case EventKind::too_late: edit_too_late(event); break;
+    case EventKind::request_arrived:
+      arrive(event);
+      break;
+    case EventKind::cancel_asked:
+      cancel(event.request, EndState::cancelled, Why::asked);
+      break;
+    case EventKind::batch_started:
+      batch_started(event);
+      break;
+    case EventKind::batch_finished:
+      batch_finished(event);
+      break;
+    case EventKind::step_done:
+      break;
+    case EventKind::batch_preempted:
+      batch_preempted(event);
+      break;
+    case EventKind::batch_extended:
+      batch_extended(event);
+      break;
+    case EventKind::batch_revoked:
+      batch_revoked(event);
+      break;
+    case EventKind::too_late:
+      edit_too_late(event);
+      break;
     case EventKind::batch_refused:
-    case EventKind::out_of_memory: batch_refused(event); break;
+    case EventKind::out_of_memory:
+      batch_refused(event);
+      break;
     case EventKind::transfer_finished:
     case EventKind::transfer_failed:
-    case EventKind::transfer_cancelled: transfer_ended(event); break;
-    case EventKind::handle_lost: handle_lost(event); break;
-    case EventKind::handle_released: handle_released(event); break;
+    case EventKind::transfer_cancelled:
+      transfer_ended(event);
+      break;
+    case EventKind::handle_lost:
+      handle_lost(event);
+      break;
+    case EventKind::handle_released:
+      handle_released(event);
+      break;
     case EventKind::instance_provisioned:
     case EventKind::instance_ready:
     case EventKind::instance_unloaded:
@@ -73,7 +98,9 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
     case EventKind::instance_lost:
     case EventKind::reclaim_notice:
     case EventKind::start_failed:
-    case EventKind::load_failed: instance_event(event); break;
+    case EventKind::load_failed:
+      instance_event(event);
+      break;
     case EventKind::inventory:
       if (Instance* in = present(event)) take_inventory(*in, event);
       break;
@@ -82,14 +109,19 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
         free_gpus[event.machine.index()][event.gpu.index()] = event.steps_done;
       }
       break;
-    case EventKind::operator_order: operator_order(event); break;
+    case EventKind::operator_order:
+      operator_order(event);
+      break;
     case EventKind::controller_restarted:
       epoch = event.steps_done;
       sequence = 0;
       armed = TimePoint::never();  // the timers of the old process are gone
       break;
-    case EventKind::timer: timers_due(); break;
-    case EventKind::tick: break;
+    case EventKind::timer:
+      timers_due();
+      break;
+    case EventKind::tick:
+      break;
   }
   dispatch();
   arm();
@@ -138,8 +170,8 @@ std::string Scheduler::explain(RequestKey key) const {
                                             "running", "done"};
   std::string text =
       fmt::format("request {} of {}, arrived at {:.6f} s, {} of {} retries used\n", request.number,
-                  state_->setup.graph.model_names[request.model.index()],
-                  request.arrival.seconds(), request.retries, state_->setup.max_retries);
+                  state_->setup.graph.model_names[request.model.index()], request.arrival.seconds(),
+                  request.retries, state_->setup.max_retries);
   for (std::uint16_t i = 0; i < state_->stage_count(request.model); ++i) {
     const StageRecord& record = state_->stage(key.slot, i);
     const NodeId node = state_->node_of(key.slot, i);
@@ -153,8 +185,7 @@ std::string Scheduler::explain(RequestKey key) const {
     if (record.phase == StageRecord::Phase::queued) {
       const WeightsId weights = state_->setup.graph.nodes[node.index()].weights;
       text += fmt::format(" since {:.6f} s, {} in the queue, {} instances ready",
-                          record.ready.seconds(),
-                          state_->by_weights[weights.index()].queue.size(),
+                          record.ready.seconds(), state_->by_weights[weights.index()].queue.size(),
                           state_->by_weights[weights.index()].hosts.size());
     }
     if (record.attempt > 1) text += fmt::format(", attempt {}", record.attempt);
@@ -169,7 +200,8 @@ std::string Scheduler::audit() const {
   for (std::uint32_t slot = 0; slot < s.handles.size(); ++slot) {
     if (!s.handles.live(slot)) continue;
     const HandleRecord& handle = s.handles[slot];
-    if (handle.holder == s.instances[handle.holder.id.index()].key) ++held[handle.holder.id.index()];
+    if (handle.holder == s.instances[handle.holder.id.index()].key)
+      ++held[handle.holder.id.index()];
   }
   for (const Instance& in : s.instances) {
     if (in.key.id != kController && held[in.key.id.index()] != in.handles) {
@@ -190,8 +222,7 @@ std::string Scheduler::audit() const {
       if (s.policies.batching->wait().ns == 0 && !stage.queue.empty() &&
           s.acceptance(in, i).accepts) {
         return fmt::format("instance {} accepts {} while {} requests wait for it", in.key.id.value,
-                           s.setup.graph.weights[in.hosted[i].weights.index()],
-                           stage.queue.size());
+                           s.setup.graph.weights[in.hosted[i].weights.index()], stage.queue.size());
       }
     }
   }

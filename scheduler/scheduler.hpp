@@ -1,5 +1,5 @@
-// The scheduler: a pure state machine that owns the life of requests, commands, handles and instances
-// (design 2). No thread, no clock, no I/O, no randomness of its own: the same sequence of
+// The scheduler: a pure state machine that owns the life of requests, commands, handles and
+// instances (design 2). No thread, no clock, no I/O, no randomness of its own: the same sequence of
 // (now, event) gives the same actions, byte for byte.
 #pragma once
 
@@ -20,7 +20,7 @@ namespace disagfusion::scheduler {
 /// A move of elasticity or of an operator, for reports.
 struct ScalingDecision {
   TimePoint at;
-  std::string action;                  ///< re-role, provision, stop
+  std::string action;  ///< re-role, provision, stop
   InstanceId instance;
   std::string from, to, why;
 };
@@ -35,20 +35,22 @@ struct Counters {
 struct InstanceView {
   InstanceKey key;
   PoolId role;
-  const char* state = "";              ///< off, provisioning, loading, ready, draining, lost
-  std::uint32_t queued = 0;            ///< batches in its run queue that have not started
+  const char* state = "";    ///< off, provisioning, loading, ready, draining, lost
+  std::uint32_t queued = 0;  ///< batches in its run queue that have not started
   bool running = false;
 };
 
 class Scheduler {
  public:
-  /// `belief` answers by Setup::graph and Setup::gpu_types. Problems: a policy's unknown or bad parameter.
-  static Result<std::unique_ptr<Scheduler>> make(const Setup& setup,
-                                                 std::shared_ptr<const predictor::CostModel> belief);
+  /// `belief` answers by Setup::graph and Setup::gpu_types. Problems: a policy's unknown or bad
+  /// parameter.
+  static Result<std::unique_ptr<Scheduler>> make(
+      const Setup& setup, std::shared_ptr<const predictor::CostModel> belief);
   ~Scheduler();
 
-  /// Takes one event and appends the actions that it causes. `now` never decreases. The first event is
-  /// controller_restarted with epoch 1, then instance_ready (incarnation 1) for each initial instance.
+  /// Takes one event and appends the actions that it causes. `now` never decreases. The first event
+  /// is controller_restarted with epoch 1, then instance_ready (incarnation 1) for each initial
+  /// instance.
   void on_event(TimePoint now, const Event& event, ActionBuffer& actions);
 
   [[nodiscard]] const Counters& counters() const;

@@ -1,5 +1,5 @@
-// The one way in which a world talks to a scheduler: protocol monitor in front, decision hash and event
-// log behind. Simulator, executor, verify and tests all use it, so all are checked alike.
+// The one way in which a world talks to a scheduler: protocol monitor in front, decision hash and
+// event log behind. Simulator, executor, verify and tests all use it, so all are checked alike.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ class Session {
   static Result<std::unique_ptr<Session>> make(const Setup& setup,
                                                std::shared_ptr<const predictor::CostModel> belief);
 
-  /// Feeds one event. `actions` is cleared first. An event that the protocol does not explain ends the
-  /// program (it is our bug, or a hostile worker: exec checks frames before).
+  /// Feeds one event. `actions` is cleared first. An event that the protocol does not explain ends
+  /// the program (it is our bug, or a hostile worker: exec checks frames before).
   void on_event(TimePoint now, const Event& event, ActionBuffer& actions);
   void set_sink(EventSink* sink) { sink_ = sink; }
 

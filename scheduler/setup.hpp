@@ -1,5 +1,5 @@
-// What scheduler and worlds know before the first event: stages, roles, machines, instances, limits.
-// Made once from a scenario; never changes during a run.
+// What scheduler and worlds know before the first event: stages, roles, machines, instances,
+// limits. Made once from a scenario; never changes during a run.
 #pragma once
 
 #include <memory>
@@ -15,23 +15,23 @@ namespace disagfusion::scheduler {
 
 /// A role: what a pool's instances host and their limits. Elasticity moves instances between roles.
 struct Role {
-  std::vector<WeightsId> stages;       ///< in serving order: longest path from the sources first
-  std::string name;                    ///< stage names joined by '+', for people
+  std::vector<WeightsId> stages;  ///< in serving order: longest path from the sources first
+  std::string name;               ///< stage names joined by '+', for people
   GpuTypeId gpu;
-  std::uint32_t degree = 1;            ///< GPUs an instance
+  std::uint32_t degree = 1;  ///< GPUs an instance
   std::uint32_t max_batch = 1;
-  std::uint32_t input_slots = 2;       ///< per hosted stage; 0: takes work only when idle; or kUnlimited
+  std::uint32_t input_slots = 2;  ///< per hosted stage; 0: takes work only when idle; or kUnlimited
   std::uint32_t output_slots = kUnlimited;  ///< per hosted stage; 0 stands for sync handoff
   bool offload = false;
   std::string dtype = "bf16";
   std::uint32_t initial_count = 0;
-  Duration load;                       ///< expected seconds of loading this role
+  Duration load;  ///< expected seconds of loading this role
 };
 
 struct Machine {
   std::string name;
-  std::uint32_t group = 0;             ///< position in FleetSpec::nodes
-  std::vector<std::uint32_t> gpus;     ///< by GpuTypeId
+  std::uint32_t group = 0;          ///< position in FleetSpec::nodes
+  std::vector<std::uint32_t> gpus;  ///< by GpuTypeId
   Duration provision;
 };
 
@@ -48,15 +48,16 @@ struct Setup {
   std::vector<Machine> machines;       ///< by MachineId
   std::vector<InitialInstance> instances;
 
-  bool transfers = false;              ///< false: `network: none`, handoff takes nothing
+  bool transfers = false;  ///< false: `network: none`, handoff takes nothing
   bool sync_handoff = false;
   bool pull = true;
   /// A live world moves inputs and results whatever their size; a simulated one only those that the
   /// model names.
   bool always_edges = false;
-  std::vector<double> input_bytes;       ///< by ModelId: travels to the sources; 0: costs nothing
-  std::vector<std::uint8_t> has_output;  ///< by NodeId: this sink's output travels to the controller
-  LinkSpec network;                    ///< what a transfer is expected to take
+  std::vector<double> input_bytes;  ///< by ModelId: travels to the sources; 0: costs nothing
+  std::vector<std::uint8_t>
+      has_output;    ///< by NodeId: this sink's output travels to the controller
+  LinkSpec network;  ///< what a transfer is expected to take
 
   std::uint32_t max_retries = 2;
   std::optional<Duration> request_timeout;
@@ -64,8 +65,8 @@ struct Setup {
   bool learning = false;
 };
 
-/// Roles, machines and placement of a scenario (its pools in order, each instance on the first machine
-/// with enough free GPUs of its type). `live`: for real workers rather than simulated ones.
+/// Roles, machines and placement of a scenario (its pools in order, each instance on the first
+/// machine with enough free GPUs of its type). `live`: for real workers rather than simulated ones.
 Result<Setup> make_setup(const Scenario& scenario, bool live);
 
 }  // namespace disagfusion::scheduler

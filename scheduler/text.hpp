@@ -15,13 +15,14 @@ namespace disagfusion::scheduler {
 
 /// Seconds as an exact decimal without trailing zeros: "74.2", "0.000000001", "0".
 std::string seconds_text(std::int64_t ns);
-/// Bytes with the largest SI prefix that leaves at least one, exact: "4.2 MB", "1.048576 MB", "0 B".
+/// Bytes with the largest SI prefix that leaves at least one, exact: "4.2 MB", "1.048576 MB", "0
+/// B".
 std::string bytes_text(std::uint64_t bytes);
 
-/// Writes keys as r5 (request 5), c17 (command 17; c2.17 of the second controller), i3.1 (instance 3,
-/// its first incarnation), h12.1 (the first handle in slot 12), and stages, models, roles and machines
-/// by name (copied from the setup). It remembers what the commands were that it was shown, and says so
-/// where an event names one. Safe for keys that mean nothing.
+/// Writes keys as r5 (request 5), c17 (command 17; c2.17 of the second controller), i3.1 (instance
+/// 3, its first incarnation), h12.1 (the first handle in slot 12), and stages, models, roles and
+/// machines by name (copied from the setup). It remembers what the commands were that it was shown,
+/// and says so where an event names one. Safe for keys that mean nothing.
 class TextWriter {
  public:
   explicit TextWriter(const Setup& setup);

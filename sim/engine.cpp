@@ -44,7 +44,8 @@ constexpr std::uint64_t kProgressEvery = 1U << 16U;
 std::vector<std::string> general_limits(const Scenario& scenario) {
   std::vector<std::string> notes(scenario.not_modelled);
   notes.emplace_back("the controller decides in no time; its own links are no bottleneck");
-  notes.emplace_back("memory during the run: pools are checked before it, for the shapes of the mix");
+  notes.emplace_back(
+      "memory during the run: pools are checked before it, for the shapes of the mix");
   if (!scenario.network) notes.emplace_back("handing over: network is none, so it takes nothing");
   return notes;
 }
@@ -151,12 +152,12 @@ Result<RunOutcome> run(const Simulation& simulation, const RunOptions& options) 
   const auto work = [&] {
     for (std::uint32_t r = next++; r < count; r = next++) {
       const Watchers watchers = r == 0 ? options.watchers : Watchers{};
-      results[r] =
-          simulation.run(replication_seed(options.seed, r), watchers, options.limits);
+      results[r] = simulation.run(replication_seed(options.seed, r), watchers, options.limits);
     }
   };
   const unsigned machine = std::max(1U, std::thread::hardware_concurrency());
-  const unsigned threads = std::min<unsigned>(options.threads == 0 ? machine : options.threads, count);
+  const unsigned threads =
+      std::min<unsigned>(options.threads == 0 ? machine : options.threads, count);
   std::vector<std::thread> others;
   for (unsigned i = 1; i < threads; ++i) others.emplace_back(work);
   work();

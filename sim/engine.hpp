@@ -71,15 +71,15 @@ std::uint64_t replication_seed(std::uint64_t seed, std::uint32_t replication);
 struct RunOptions {
   std::uint64_t seed = 0;
   std::uint32_t replications = 1;
-  unsigned threads = 0;   ///< 0: as many as the machine has
-  Watchers watchers;      ///< of the first replication
+  unsigned threads = 0;  ///< 0: as many as the machine has
+  Watchers watchers;     ///< of the first replication
   RunLimits limits;
 };
 
 struct RunOutcome {
-  std::vector<report::RunSummary> runs;   ///< by replication
+  std::vector<report::RunSummary> runs;  ///< by replication
   std::vector<std::string> not_modelled;
-  std::uint64_t peak_rss_bytes = 0;       ///< of this process
+  std::uint64_t peak_rss_bytes = 0;  ///< of this process
 };
 
 /// All replications.

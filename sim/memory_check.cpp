@@ -85,10 +85,10 @@ Result<std::vector<std::string>> check_memory(const Scenario& scenario,
     problem.column = place.column;
     problem.path = place.path.empty() ? fmt::format("fleet.pools[{}]", p) : place.path;
     problem.expected = fmt::format("at most {:.1f} GB on a {}", memory * 1e-9, gpu);
-    problem.got = fmt::format("{:.1f} GB: {:.1f} GB of weights and {:.1f} GB of activations{}",
-                              (need.weights + need.activations) * 1e-9, need.weights * 1e-9,
-                              need.activations * 1e-9,
-                              need.largest.empty() ? "" : " (" + need.largest + ")");
+    problem.got =
+        fmt::format("{:.1f} GB: {:.1f} GB of weights and {:.1f} GB of activations{}",
+                    (need.weights + need.activations) * 1e-9, need.weights * 1e-9,
+                    need.activations * 1e-9, need.largest.empty() ? "" : " (" + need.largest + ")");
     problems.push_back(std::move(problem));
   }
   if (!problems.empty()) return fail(std::move(problems));

@@ -1,4 +1,5 @@
-// Does what a pool hosts fit into its GPUs' memory? Asked before the run: an error with the numbers.
+// Does what a pool hosts fit into its GPUs' memory? Asked before the run: an error with the
+// numbers.
 #pragma once
 
 #include <string>

@@ -36,8 +36,9 @@ class Progress {
     std::string text = fmt::format("{:.1f} M events, {} requests, {:.0f} s of virtual time",
                                    static_cast<double>(events) * 1e-6, arrived, virtual_s);
     if (requests_ && *requests_ > 0) {
-      text = fmt::format("{:3.0f} %  {}",
-                         100 * static_cast<double>(arrived) / static_cast<double>(*requests_), text);
+      text =
+          fmt::format("{:3.0f} %  {}",
+                      100 * static_cast<double>(arrived) / static_cast<double>(*requests_), text);
     }
     options_.show_progress(text);
   }

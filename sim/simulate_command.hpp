@@ -11,13 +11,13 @@
 namespace disagfusion::sim {
 
 struct SimulateOptions {
-  std::string scenario;                      ///< path
+  std::string scenario;  ///< path
   std::optional<std::string> trace;
   std::optional<std::uint64_t> seed;
   std::optional<std::uint32_t> replications;
   bool json = false;
-  std::string out;                           ///< folder, or empty
-  std::string log;                           ///< file, or empty
+  std::string out;  ///< folder, or empty
+  std::string log;  ///< file, or empty
   /// Seconds on the machine's clock, given by the edge; without it wall_s is 0 and nothing shows
   /// progress.
   std::function<double()> wall_seconds;

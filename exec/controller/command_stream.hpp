@@ -46,7 +46,7 @@ class CommandStream {
 
  private:
   std::deque<Command> commands_;
-  std::uint64_t first_ = 0;   ///< so many came before commands_.front()
+  std::uint64_t first_ = 0;  ///< so many came before commands_.front()
 };
 
 }  // namespace disagfusion::exec

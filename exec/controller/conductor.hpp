@@ -1,5 +1,5 @@
-// Feeds the scheduler and sends its actions on their way, in one place for every executor: events in
-// one after the other, durable before any action that they caused leaves.
+// Feeds the scheduler and sends its actions on their way, in one place for every executor: events
+// in one after the other, durable before any action that they caused leaves.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -69,12 +69,12 @@ class Conductor {
   scheduler::EventSink* log_ = nullptr;
   scheduler::ActionBuffer actions_;
   std::deque<OwnedEvent> pending_;
-  std::vector<Command> held_back_;       ///< until the journal has their events
+  std::vector<Command> held_back_;  ///< until the journal has their events
   std::uint64_t fed_ = 0, taken_ = 0;
   TimePoint last_;
   boost::asio::steady_timer timer_;
   TimePoint armed_ = TimePoint::never();
-  std::uint64_t arming_ = 0;             ///< counts arm(): an older expiry does nothing
+  std::uint64_t arming_ = 0;  ///< counts arm(): an older expiry does nothing
   bool taking_ = false, committing_ = false, commit_posted_ = false;
 };
 

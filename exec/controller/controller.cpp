@@ -85,14 +85,18 @@ Result<std::unique_ptr<Controller>> Controller::make(asio::io_context& context,
   options.folder = state.workers();
   options.backend =
       made->deployment_->scenario.serve ? made->deployment_->scenario.serve->backend : "emulated";
-  made->pull_server_ = PullServer::start(
-      context, made->meeting_.token, made->meeting_.pull_port,
-      {[controller = made.get()](scheduler::InstanceKey, HandleKey handle) { return controller->input(handle); },
-       {}});
+  made->pull_server_ =
+      PullServer::start(context, made->meeting_.token, made->meeting_.pull_port,
+                        {[controller = made.get()](scheduler::InstanceKey, HandleKey handle) {
+                           return controller->input(handle);
+                         },
+                         {}});
   options.controller_pull_port = made->pull_server_->port();
   made->fleet_ = std::make_unique<Fleet>(
       context, *made->deployment_, std::move(options),
-      [controller = made.get()](OwnedEvent event) { return controller->conductor_->feed(std::move(event)); },
+      [controller = made.get()](OwnedEvent event) {
+        return controller->conductor_->feed(std::move(event));
+      },
       [controller = made.get()](InstanceId id) { return controller->role_of(id); });
   auto opened = made->open_journal();
   if (!opened) return fail(std::move(opened.error()));
@@ -231,7 +235,9 @@ PoolId Controller::role_of(InstanceId id) const {
 void Controller::carry_out(Command command) {
   const scheduler::Action& action = command.action;
   switch (action.kind) {
-    case ActionKind::admit: ledger_.publish(action); return;
+    case ActionKind::admit:
+      ledger_.publish(action);
+      return;
     case ActionKind::reject:
     case ActionKind::end_request: {
       ++figures_.by_end[static_cast<std::size_t>(action.state)];
@@ -240,7 +246,8 @@ void Controller::carry_out(Command command) {
       if (on_end_) on_end_(*account);
       return;
     }
-    default: break;
+    default:
+      break;
   }
   if (action.instance.id == kController) {
     own_command(action);
@@ -251,7 +258,8 @@ void Controller::carry_out(Command command) {
 }
 
 void Controller::add_bodies(Command& command) {
-  if (command.action.kind != ActionKind::enqueue && command.action.kind != ActionKind::extend) return;
+  if (command.action.kind != ActionKind::enqueue && command.action.kind != ActionKind::extend)
+    return;
   for (CommandMember& member : command.members) {
     const Account* account = ledger_.find(member.keys.request);
     DF_CHECK(account != nullptr);
@@ -261,8 +269,12 @@ void Controller::add_bodies(Command& command) {
 
 void Controller::own_command(const scheduler::Action& action) {
   switch (action.kind) {
-    case ActionKind::release: answer(EventKind::handle_released, action.command, action.handle); break;
-    case ActionKind::transfer: fetch_output(action); break;
+    case ActionKind::release:
+      answer(EventKind::handle_released, action.command, action.handle);
+      break;
+    case ActionKind::transfer:
+      fetch_output(action);
+      break;
     case ActionKind::cancel_transfer:
       if (puller_.cancel(action.target.id)) {
         answer(EventKind::transfer_cancelled, action.target, {});
@@ -270,7 +282,8 @@ void Controller::own_command(const scheduler::Action& action) {
         answer(EventKind::too_late, action.command, {});
       }
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -281,7 +294,8 @@ void Controller::fetch_output(const scheduler::Action& action) {
   const std::uint32_t stage = node == output_nodes_.end() ? 0 : node->second.value;
   puller_.pull(action.command.id, source, [this, action, stage](std::optional<Buffer> bytes) {
     if (!bytes) {
-      answer(EventKind::transfer_failed, action.command, action.handle, scheduler::Reason::sender_lost);
+      answer(EventKind::transfer_failed, action.command, action.handle,
+             scheduler::Reason::sender_lost);
       return;
     }
     outputs_.keep(action.request.generation, stage, std::move(*bytes), [this, action](bool kept) {
@@ -363,7 +377,8 @@ bool Controller::ready() const {
   std::vector<bool> served(setup.graph.weights.size(), false);
   for (const scheduler::InstanceView& view : session_->scheduler().instances()) {
     if (std::string_view(view.state) != "ready") continue;
-    for (const WeightsId weights : setup.roles[view.role.index()].stages) served[weights.index()] = true;
+    for (const WeightsId weights : setup.roles[view.role.index()].stages)
+      served[weights.index()] = true;
   }
   return std::all_of(served.begin(), served.end(), [](bool s) { return s; });
 }

@@ -24,7 +24,7 @@
 namespace disagfusion::exec {
 
 struct ControllerFigures {
-  std::uint64_t by_end[5] = {};          ///< requests by EndState
+  std::uint64_t by_end[5] = {};  ///< requests by EndState
   std::uint64_t arrived = 0;
   std::uint64_t commits = 0;
 };
@@ -33,8 +33,8 @@ struct ControllerFigures {
 /// come back to it. Given things must outlive it.
 class Controller final : public Surroundings {
  public:
-  /// Opens or makes the journal in `state`, replays it, and says how that went. Problems: a log that
-  /// is not of this scenario, that does not verify, or a policy's.
+  /// Opens or makes the journal in `state`, replays it, and says how that went. Problems: a log
+  /// that is not of this scenario, that does not verify, or a policy's.
   static Result<std::unique_ptr<Controller>> make(asio::io_context& context,
                                                   std::shared_ptr<const Deployment> deployment,
                                                   StateFolder& state);
@@ -105,9 +105,9 @@ class Controller final : public Surroundings {
   std::uint32_t epoch_ = 1;
   Duration downtime_;
   bool replaying_ = false;
-  std::map<scheduler::HandleKey, std::uint64_t> inputs_;       ///< held here: request number
-  std::map<scheduler::HandleKey, NodeId> output_nodes_;        ///< of last stages
-  std::map<std::uint64_t, scheduler::Action> own_open_;        ///< commands to the controller
+  std::map<scheduler::HandleKey, std::uint64_t> inputs_;  ///< held here: request number
+  std::map<scheduler::HandleKey, NodeId> output_nodes_;   ///< of last stages
+  std::map<std::uint64_t, scheduler::Action> own_open_;   ///< commands to the controller
   ControllerFigures figures_;
   std::function<void(const Account&)> on_end_;
 };

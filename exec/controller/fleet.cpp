@@ -107,7 +107,8 @@ void Fleet::replayed(const scheduler::Event& event) {
     case EventKind::start_failed:
       if (key.incarnation == of.incarnation) of.life = Life::off;
       break;
-    default: break;
+    default:
+      break;
   }
 }
 
@@ -177,8 +178,12 @@ void Fleet::start_worker(Seat& of) {
   of.life = Life::starting;
   of.last_word = steady_clock::now();
   SpawnOptions spawn;
-  spawn.arguments = {"worker", "--connect", "127.0.0.1:" + std::to_string(control_port_),
-                     "--instance", std::to_string(of.id.value), "--incarnation",
+  spawn.arguments = {"worker",
+                     "--connect",
+                     "127.0.0.1:" + std::to_string(control_port_),
+                     "--instance",
+                     std::to_string(of.id.value),
+                     "--incarnation",
                      std::to_string(of.incarnation)};
   spawn.environment = {std::string(kTokenVariable) + "=" + options_.token};
   spawn.log = options_.folder + "/" + std::to_string(of.id.value) + ".log";
@@ -199,15 +204,18 @@ void Fleet::start_worker_later(Seat& of) {
   ++of.failures;
   if (of.provision.valid() && of.failures >= kStartAttempts) {
     of.life = Life::off;
-    feed_(event_of(EventKind::start_failed, {of.id, of.incarnation}, std::exchange(of.provision, {})));
+    feed_(event_of(EventKind::start_failed, {of.id, of.incarnation},
+                   std::exchange(of.provision, {})));
     return;
   }
-  const auto wait = std::min<milliseconds>(kLongestBackoff, kFirstBackoff * (1 << std::min(of.failures - 1, 7U)));
+  const auto wait =
+      std::min<milliseconds>(kLongestBackoff, kFirstBackoff * (1 << std::min(of.failures - 1, 7U)));
   auto timer = std::make_shared<asio::steady_timer>(context_, wait);
   of.last_word = steady_clock::now() + wait;
   timer->async_wait([this, timer, id = of.id, incarnation = of.incarnation](error_code error) {
     Seat& later = seat(id);
-    if (!error && later.incarnation == incarnation && later.life == Life::starting && !later.process) {
+    if (!error && later.incarnation == incarnation && later.life == Life::starting &&
+        !later.process) {
       start_worker(later);
     }
   });
@@ -276,7 +284,8 @@ void Fleet::transmit(Seat& of, const Command& command) {
   wire::ToWorker message;
   wire::Command& out = *message.mutable_command();
   to_wire(command, out);
-  if (command.action.kind == ActionKind::transfer) out.set_source_port(pull_port(command.action.from));
+  if (command.action.kind == ActionKind::transfer)
+    out.set_source_port(pull_port(command.action.from));
   of.link->send(message);
 }
 
@@ -373,7 +382,8 @@ void Fleet::welcome(Seat& of, const wire::Hello& hello) {
   of.pull_port = static_cast<std::uint16_t>(hello.pull_port());
   of.life = Life::alive;
   if (!of.process) {
-    if (const auto process = ProcessId::of(static_cast<pid_t>(hello.pid()))) watch_process(of, *process);
+    if (const auto process = ProcessId::of(static_cast<pid_t>(hello.pid())))
+      watch_process(of, *process);
   }
   note_process(of);
   wire::ToWorker message;
@@ -431,12 +441,15 @@ void Fleet::take_inventory(Seat& of, const wire::Hello& hello) {
 bool Fleet::hear(Seat& of, const wire::ToController& message) {
   of.last_word = steady_clock::now();
   switch (message.message_case()) {
-    case wire::ToController::kEvent: take_event(of, message.event()); return true;
+    case wire::ToController::kEvent:
+      take_event(of, message.event());
+      return true;
     case wire::ToController::kHeartbeat:
       if (!of.stream.reaches(message.heartbeat().number())) return false;
       of.stream.trim(message.heartbeat().number());
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -476,10 +489,14 @@ void Fleet::take_event(Seat& of, const wire::WorkerEvent& word) {
 steady_clock::duration Fleet::lease(const Seat& of) const {
   const ControlSpec& control = deployment_.scenario.control;
   switch (of.life) {
-    case Life::restored: return real(control.orphan_timeout) + real(control.heartbeat);
-    case Life::alive: return real(control.lost_after);
-    case Life::starting: return kStartLimit;
-    case Life::off: break;
+    case Life::restored:
+      return real(control.orphan_timeout) + real(control.heartbeat);
+    case Life::alive:
+      return real(control.lost_after);
+    case Life::starting:
+      return kStartLimit;
+    case Life::off:
+      break;
   }
   return steady_clock::duration::max();
 }
@@ -558,7 +575,8 @@ std::vector<Fleet::View> Fleet::view() const {
     v.incarnation = of.incarnation;
     v.connected = of.welcomed;
     v.pid = of.process ? of.process->id().pid : 0;
-    v.silent_s = std::max(0.0, std::chrono::duration<double>(steady_clock::now() - of.last_word).count());
+    v.silent_s =
+        std::max(0.0, std::chrono::duration<double>(steady_clock::now() - of.last_word).count());
     v.restarts = of.restarts;
     views.push_back(v);
   }
@@ -574,7 +592,8 @@ void Fleet::note_process(const Seat& of) const {
   const ProcessId process = of.process->id();
   auto file = AtomicFile::create(process_file(of.id));
   if (!file) return;
-  file->write(fmt::format("{} {} {} {}\n", of.incarnation, process.pid, process.started, of.pull_port));
+  file->write(
+      fmt::format("{} {} {} {}\n", of.incarnation, process.pid, process.started, of.pull_port));
   (void)file->commit();
 }
 

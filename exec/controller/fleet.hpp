@@ -1,5 +1,5 @@
-// The workers as the controller sees them: processes, connections, leases, command streams. Tells the
-// scheduler's world-side events of instances; decides nothing about requests.
+// The workers as the controller sees them: processes, connections, leases, command streams. Tells
+// the scheduler's world-side events of instances; decides nothing about requests.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +22,10 @@
 namespace disagfusion::exec {
 
 struct FleetOptions {
-  std::string token;             ///< that workers must show
-  std::uint16_t control_port = 0;///< 0: any; the same after a restart, so that workers find it
+  std::string token;               ///< that workers must show
+  std::uint16_t control_port = 0;  ///< 0: any; the same after a restart, so that workers find it
   std::uint16_t controller_pull_port = 0;  ///< where the controller serves request inputs
-  std::string folder;            ///< serve.state/workers: process files and logs
+  std::string folder;                      ///< serve.state/workers: process files and logs
   std::string backend;
 };
 
@@ -72,16 +72,16 @@ class Fleet {
 
  private:
   enum class Life : std::uint8_t {
-    off,        ///< stopped, or never wanted
-    starting,   ///< its process was started, or is about to be
-    alive,      ///< has said hello in this incarnation
-    restored,   ///< alive when the log ended: expected back
+    off,       ///< stopped, or never wanted
+    starting,  ///< its process was started, or is about to be
+    alive,     ///< has said hello in this incarnation
+    restored,  ///< alive when the log ended: expected back
   };
   struct Seat {
     InstanceId id;
     std::uint32_t incarnation = 0;
     Life life = Life::off;
-    bool reported = false;            ///< the scheduler knows this incarnation
+    bool reported = false;  ///< the scheduler knows this incarnation
     bool needs_inventory = false;
     bool welcomed = false;            ///< on the present link
     scheduler::CommandKey provision;  ///< open, or none: it was the scheduler's wish
@@ -90,10 +90,10 @@ class Fleet {
     std::shared_ptr<FrameLink> link;
     std::unique_ptr<WatchedProcess> process;
     std::uint16_t pull_port = 0;
-    std::uint64_t heard = 0;          ///< highest number of an event
+    std::uint64_t heard = 0;                                        ///< highest number of an event
     std::deque<std::pair<std::uint64_t, std::uint64_t>> unsettled;  ///< (fed count, event number)
     steady_clock::time_point last_word;
-    std::uint32_t failures = 0;       ///< starts in a row that ended badly
+    std::uint32_t failures = 0;  ///< starts in a row that ended badly
     std::uint32_t restarts = 0;
   };
 

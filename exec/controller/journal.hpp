@@ -12,8 +12,8 @@
 
 namespace disagfusion::exec {
 
-/// A container of the log that can be told to make durable what it was given. Used by one thread at a
-/// time.
+/// A container of the log that can be told to make durable what it was given. Used by one thread at
+/// a time.
 class DurableSink {
  public:
   virtual ~DurableSink() = default;

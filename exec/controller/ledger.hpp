@@ -1,5 +1,5 @@
-// The controller's accounts of requests: who they are by their external id, how they stand, who waits
-// for them. Made from events and actions alone, so a replay of the log restores it.
+// The controller's accounts of requests: who they are by their external id, how they stand, who
+// waits for them. Made from events and actions alone, so a replay of the log restores it.
 #pragma once
 
 #include <cstdint>
@@ -20,13 +20,13 @@ namespace disagfusion::exec {
 /// One request for as long as the state folder lives.
 struct Account {
   enum class State : std::uint8_t { arrived, admitted, ended };
-  std::uint64_t number = 0;              ///< 1, 2, ...
+  std::uint64_t number = 0;  ///< 1, 2, ...
   scheduler::RequestKey key;
   SharedBody body;
-  State state = State::arrived;          ///< what is durable and may be told
+  State state = State::arrived;                              ///< what is durable and may be told
   scheduler::EndState end = scheduler::EndState::completed;  ///< when ended
   scheduler::Why why = scheduler::Why::none;
-  Duration retry_after;                  ///< rejected
+  Duration retry_after;  ///< rejected
   TimePoint arrived, ended_at;
   std::vector<std::function<void()>> waiting;  ///< called once, when it has ended
 };
@@ -34,8 +34,8 @@ struct Account {
 class Ledger {
  public:
   /// Books an event with its actions. Replaying: ends are told at once.
-  void decided(TimePoint now, const scheduler::Event& event,
-               const scheduler::ActionBuffer& actions, bool replaying);
+  void decided(TimePoint now, const scheduler::Event& event, const scheduler::ActionBuffer& actions,
+               bool replaying);
   /// Admission or end is durable: from here on it may be told.
   void publish(const scheduler::Action& action);
 
@@ -54,10 +54,10 @@ class Ledger {
   void arrive(TimePoint now, const scheduler::Event& event, bool replaying);
   void note_end(TimePoint now, const scheduler::Action& action);
 
-  std::deque<Account> accounts_;         ///< by number - 1
+  std::deque<Account> accounts_;                            ///< by number - 1
   std::unordered_map<std::string, std::uint64_t> numbers_;  ///< by external id
   RequestSlots slots_;
-  std::uint64_t given_ = 0;              ///< numbers given by next_key()
+  std::uint64_t given_ = 0;  ///< numbers given by next_key()
 };
 
 }  // namespace disagfusion::exec

@@ -28,7 +28,8 @@ bool write_output(const std::string& folder, std::uint64_t number, std::uint32_t
                   std::string_view bytes) {
   const std::vector<Picture> pictures = parse_ppm(bytes);
   if (pictures.empty()) {
-    return write_file(folder + "/" + std::to_string(number) + "-" + std::to_string(node) + ".bin", bytes);
+    return write_file(folder + "/" + std::to_string(number) + "-" + std::to_string(node) + ".bin",
+                      bytes);
   }
   for (std::size_t i = 0; i < pictures.size(); ++i) {
     const std::string png = encode_png(pictures[i]);

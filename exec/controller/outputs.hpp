@@ -20,8 +20,8 @@ class OutputStore {
   OutputStore(asio::io_context& context, std::string folder);
   ~OutputStore();
 
-  /// Writes an output to the disk, flushes it and puts it in place; then calls `done` on the context's
-  /// thread with whether that went well. Writing the same output again replaces it.
+  /// Writes an output to the disk, flushes it and puts it in place; then calls `done` on the
+  /// context's thread with whether that went well. Writing the same output again replaces it.
   void keep(std::uint64_t number, std::uint32_t node, Buffer bytes, std::function<void(bool)> done);
 
   /// Every picture of a request, as PNG files, in the order of stages; read from the disk on the

@@ -1,5 +1,5 @@
-// Processes of workers: starting them, noticing their end, ending them. Only by descriptor of the very
-// process (pidfd): never by name, and never a later process of the same number.
+// Processes of workers: starting them, noticing their end, ending them. Only by descriptor of the
+// very process (pidfd): never by name, and never a later process of the same number.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +18,7 @@ namespace disagfusion::exec {
 /// A process by number and start time: no other process ever has both.
 struct ProcessId {
   pid_t pid = 0;
-  std::uint64_t started = 0;   ///< clock ticks after boot
+  std::uint64_t started = 0;  ///< clock ticks after boot
   /// Of a living process (zombies are dead); nothing where there is none.
   static std::optional<ProcessId> of(pid_t pid);
   auto operator<=>(const ProcessId&) const = default;
@@ -27,8 +27,8 @@ struct ProcessId {
 /// Watches one process, a child or not. One thread, that of `context`.
 class WatchedProcess {
  public:
-  /// `ended` is called once, when the process has ended, unless this is destroyed before. Null where
-  /// the process is no more.
+  /// `ended` is called once, when the process has ended, unless this is destroyed before. Null
+  /// where the process is no more.
   static std::unique_ptr<WatchedProcess> watch(asio::io_context& context, ProcessId process,
                                                std::function<void()> ended);
   ~WatchedProcess();

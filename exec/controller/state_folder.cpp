@@ -51,8 +51,8 @@ Result<StateFolder> StateFolder::open(const std::string& path) {
   folder.lock_ = ::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (folder.lock_ < 0) return fail(problem(name, std::strerror(errno)));
   if (::flock(folder.lock_, LOCK_EX | LOCK_NB) != 0) {
-    return fail(problem(folder.path_, errno == EWOULDBLOCK ? "another serve holds it"
-                                                           : std::strerror(errno)));
+    return fail(problem(folder.path_,
+                        errno == EWOULDBLOCK ? "another serve holds it" : std::strerror(errno)));
   }
   return folder;
 }
@@ -91,7 +91,8 @@ double StateFolder::journal_age_s() const {
 StateFolder::Meeting StateFolder::meeting() const {
   Meeting found;
   std::ifstream file(path_ + "/meeting");
-  if (!(file >> found.control_port >> found.pull_port >> found.token)) found = {0, 0, random_token()};
+  if (!(file >> found.control_port >> found.pull_port >> found.token))
+    found = {0, 0, random_token()};
   return found;
 }
 

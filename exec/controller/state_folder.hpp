@@ -1,4 +1,5 @@
-// serve.state: the lock, the journal, outputs and what lets a restarted controller find its workers.
+// serve.state: the lock, the journal, outputs and what lets a restarted controller find its
+// workers.
 #pragma once
 
 #include <cstdint>
@@ -32,7 +33,8 @@ class StateFolder {
     std::uint16_t control_port = 0, pull_port = 0;
     std::string token;
   };
-  /// As the last controller left it; without ports and with a new random token where there was none.
+  /// As the last controller left it; without ports and with a new random token where there was
+  /// none.
   [[nodiscard]] Meeting meeting() const;
   /// Readable by the owner alone.
   Result<void> keep(const Meeting& meeting) const;

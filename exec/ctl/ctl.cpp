@@ -53,7 +53,8 @@ const Command* find_command(const std::string& name) {
 }
 
 int refuse_command(const std::string& name) {
-  if (std::any_of(std::begin(kLater), std::end(kLater), [&](const char* later) { return name == later; })) {
+  if (std::any_of(std::begin(kLater), std::end(kLater),
+                  [&](const char* later) { return name == later; })) {
     return refuse("a command that this version has", name + ", which is not yet supported");
   }
   std::vector<std::string> names;
@@ -76,10 +77,12 @@ void print_status(const json& status) {
   const json& requests = status["requests"];
   fmt::print("{}: {}\n", status["scenario"].get<std::string>(),
              status["ready"].get<bool>() ? "ready" : "a stage has no ready instance");
-  fmt::print("requests: {} arrived, {} unfinished, {} completed, {} rejected, {} failed, {} timed out, {} cancelled\n",
-             requests["arrived"].get<std::uint64_t>(), requests["unfinished"].get<std::uint64_t>(),
-             requests.value("completed", 0), requests.value("rejected", 0), requests.value("failed", 0),
-             requests.value("timed_out", 0), requests.value("cancelled", 0));
+  fmt::print(
+      "requests: {} arrived, {} unfinished, {} completed, {} rejected, {} failed, {} timed out, {} "
+      "cancelled\n",
+      requests["arrived"].get<std::uint64_t>(), requests["unfinished"].get<std::uint64_t>(),
+      requests.value("completed", 0), requests.value("rejected", 0), requests.value("failed", 0),
+      requests.value("timed_out", 0), requests.value("cancelled", 0));
   for (const json& stage : status["stages"]) {
     fmt::print("stage {}: {} waiting\n", stage["stage"].get<std::string>(),
                stage["queue"].get<std::uint64_t>());
@@ -116,7 +119,8 @@ int print_reply(const CtlOptions& options, const HttpReply& reply) {
   const json parsed = json::parse(reply.body, nullptr, false);
   const bool good = reply.status >= 200 && reply.status < 300 && parsed.is_object();
   if (!good) {
-    std::string why = reply.status == 0 ? "no answer: " + reply.body : fmt::format("HTTP {}", reply.status);
+    std::string why =
+        reply.status == 0 ? "no answer: " + reply.body : fmt::format("HTTP {}", reply.status);
     if (parsed.is_object() && parsed.contains("error") && parsed["error"].is_object()) {
       why = parsed["error"].value("message", why);
     }
@@ -151,7 +155,8 @@ int ctl_command(const CtlOptions& options) {
   std::optional<std::uint32_t> instance;
   if (command->arguments > 0 && options.command != "explain") {
     instance = parse_instance(options.arguments[0]);
-    if (!instance) return refuse("an instance's number, from 1", "\"" + options.arguments[0] + "\"");
+    if (!instance)
+      return refuse("an instance's number, from 1", "\"" + options.arguments[0] + "\"");
   }
   try {
     return print_reply(options, call_and_wait(*server, call_of(options, instance)));

@@ -49,7 +49,8 @@ HttpAnswer not_found() { return http_error(404, kBadRequest, "there is nothing h
 
 /// What follows the prefix, or nothing.
 std::optional<std::string> after(const std::string& path, std::string_view prefix) {
-  if (path.compare(0, prefix.size(), prefix) != 0 || path.size() == prefix.size()) return std::nullopt;
+  if (path.compare(0, prefix.size(), prefix) != 0 || path.size() == prefix.size())
+    return std::nullopt;
   return path.substr(prefix.size());
 }
 
@@ -113,9 +114,10 @@ asio::awaitable<HttpAnswer> Api::answer(HttpRequest request) {
   if (good) {
     answer = co_await route(this, std::move(request));
   } else {
-    answer = http_error(400, kBadRequest,
-                        fmt::format("X-Request-Id: expected at most {} letters, digits and -_.:", kLongestId),
-                        "X-Request-Id");
+    answer = http_error(
+        400, kBadRequest,
+        fmt::format("X-Request-Id: expected at most {} letters, digits and -_.:", kLongestId),
+        "X-Request-Id");
   }
   answer.headers.emplace_back("X-Request-Id", id);
   metrics_.answered(answer.status);
@@ -126,7 +128,8 @@ asio::awaitable<HttpAnswer> Api::route(Api* self, HttpRequest request) {
   const std::string& path = request.path;
   const bool get = request.method == "GET", post = request.method == "POST";
   if (post && request.content_type.rfind("application/json", 0) != 0) {
-    co_return http_error(415, kBadRequest, "Content-Type: expected application/json", "Content-Type");
+    co_return http_error(415, kBadRequest, "Content-Type: expected application/json",
+                         "Content-Type");
   }
   if (path == "/v1/images/generations") {
     if (post) co_return co_await generate(self, std::move(request));
@@ -187,7 +190,8 @@ asio::awaitable<HttpAnswer> Api::pictures_of(Api* self, std::uint64_t number, bo
   json["object"] = "request";
   json["state"] = state_name(account);
   if (account.why != scheduler::Why::none) json["why"] = scheduler::name_of(account.why);
-  json["model"] = self->controller_.deployment().setup.graph.model_names[account.body->model.index()];
+  json["model"] =
+      self->controller_.deployment().setup.graph.model_names[account.body->model.index()];
   json["seed"] = account.body->noise_seed;
   json["arrived_s"] = account.arrived.seconds();
   if (account.state == Account::State::ended) {
@@ -202,15 +206,19 @@ HttpAnswer Api::ended_badly(const Account& account) const {
   const std::string why = scheduler::name_of(account.why);
   switch (account.end) {
     case EndState::rejected: {
-      HttpAnswer answer = http_error(429, "rate_limit_exceeded", "no room for another request: " + why);
+      HttpAnswer answer =
+          http_error(429, "rate_limit_exceeded", "no room for another request: " + why);
       const double seconds = std::max(1.0, std::ceil(account.retry_after.seconds()));
       answer.headers.emplace_back("Retry-After", fmt::format("{:.0f}", seconds));
       return answer;
     }
-    case EndState::timed_out: return http_error(504, "timeout", "the request timed out");
-    case EndState::cancelled: return http_error(409, "cancelled", "the request was cancelled");
+    case EndState::timed_out:
+      return http_error(504, "timeout", "the request timed out");
+    case EndState::cancelled:
+      return http_error(409, "cancelled", "the request was cancelled");
     case EndState::failed:
-    case EndState::completed: break;
+    case EndState::completed:
+      break;
   }
   return http_error(500, "server_error", "the request failed: " + why);
 }
@@ -231,7 +239,8 @@ HttpAnswer Api::cancel_request(const std::string& id) {
 HttpAnswer Api::models() const {
   ordered_json data = ordered_json::array();
   for (const std::string& name : controller_.deployment().setup.graph.model_names) {
-    data.push_back({{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "disagfusion"}});
+    data.push_back(
+        {{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "disagfusion"}});
   }
   return json_answer({{"object", "list"}, {"data", std::move(data)}});
 }
@@ -298,9 +307,10 @@ HttpAnswer Api::explain(const std::string& id) const {
   if (account == nullptr) return http_error(404, kBadRequest, "there is no such request", "id");
   std::string text = controller_.explain(*account);
   if (text.empty()) {
-    text = fmt::format("request {} of {}: {} after {:.3f} s\n", account->number,
-                       controller_.deployment().setup.graph.model_names[account->body->model.index()],
-                       state_name(*account), (account->ended_at - account->arrived).seconds());
+    text =
+        fmt::format("request {} of {}: {} after {:.3f} s\n", account->number,
+                    controller_.deployment().setup.graph.model_names[account->body->model.index()],
+                    state_name(*account), (account->ended_at - account->arrived).seconds());
   }
   return json_answer({{"id", id}, {"state", state_name(*account)}, {"text", text}});
 }
@@ -317,7 +327,9 @@ HttpAnswer Api::order(const std::string& name, const std::string& body) {
   const auto* known = std::find_if(std::begin(kOrders), std::end(kOrders),
                                    [&](const auto& entry) { return name == entry.first; });
   if (known == std::end(kOrders)) return not_found();
-  const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) { return depth < 3; };
+  const auto shallow = [](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    return depth < 3;
+  };
   const auto json = nlohmann::json::parse(body.empty() ? "{}" : body, shallow, false);
   if (!json.is_object()) return http_error(400, kBadRequest, "the body is no JSON object", "body");
   const bool of_instance = known->second != scheduler::Order::pause_elasticity &&
@@ -331,7 +343,8 @@ HttpAnswer Api::order(const std::string& name, const std::string& body) {
         std::any_of(views.begin(), views.end(), [&](const scheduler::InstanceView& view) {
           return view.key.id.value == number->get<std::uint64_t>();
         });
-    if (!there) return http_error(400, kBadRequest, "instance: there is no such instance", "instance");
+    if (!there)
+      return http_error(400, kBadRequest, "instance: there is no such instance", "instance");
     instance = InstanceId{number->get<std::uint32_t>()};
   }
   std::vector<WeightsId> stages;
@@ -348,7 +361,8 @@ HttpAnswer Api::order(const std::string& name, const std::string& body) {
       roles += (roles.empty() ? "" : ", ") + candidate.name;
     }
     if (stages.empty()) {
-      return http_error(400, kBadRequest, "stages: expected a pool's stages (" + roles + ")", "stages");
+      return http_error(400, kBadRequest, "stages: expected a pool's stages (" + roles + ")",
+                        "stages");
     }
   }
   controller_.order(known->second, instance, std::move(stages));

@@ -14,13 +14,13 @@ namespace disagfusion::exec {
 struct HttpCall {
   std::string method = "GET";
   std::string path;
-  std::string body;                                          ///< JSON, where not empty
+  std::string body;  ///< JSON, where not empty
   std::vector<std::pair<std::string, std::string>> headers;
-  std::chrono::nanoseconds limit = std::chrono::hours(24);   ///< for the whole call
+  std::chrono::nanoseconds limit = std::chrono::hours(24);  ///< for the whole call
 };
 
 struct HttpReply {
-  int status = 0;            ///< 0: no answer, `body` says why
+  int status = 0;  ///< 0: no answer, `body` says why
   std::string body;
 };
 

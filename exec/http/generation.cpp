@@ -21,8 +21,10 @@ constexpr std::size_t kLongestPrompt = 32768;
 constexpr std::int64_t kMostImages = 10, kMostSteps = 1000;
 constexpr std::uint32_t kLargestSide = 4096;
 constexpr double kLargestGuidance = 100;
-constexpr std::array kRead{"model", "prompt", "n", "size", "seed", "steps", "guidance", "priority",
-                           "deadline_s", "timeout_s", "response_format", "output_format", "user", "stream"};
+constexpr std::array kRead{
+    "model",           "prompt",        "n",        "size",       "seed",
+    "steps",           "guidance",      "priority", "deadline_s", "timeout_s",
+    "response_format", "output_format", "user",     "stream"};
 constexpr std::array kWithoutEffect{"quality", "style", "background", "moderation",
                                     "output_compression"};
 
@@ -62,15 +64,15 @@ class BodyReader {
     if (fits && value->get<std::int64_t>() >= least && value->get<std::int64_t>() <= most) {
       return value->get<std::int64_t>();
     }
-    complain(name, fmt::format("{}: expected a whole number from {} to {}, got {}", name, least, most,
-                               shown(*value)));
+    complain(name, fmt::format("{}: expected a whole number from {} to {}, got {}", name, least,
+                               most, shown(*value)));
     return std::nullopt;
   }
   std::optional<double> number(const char* name, double least, double most) {
     const json* value = find(name);
     if (value == nullptr) return std::nullopt;
-    if (value->is_number() && std::isfinite(value->get<double>()) && value->get<double>() >= least &&
-        value->get<double>() <= most) {
+    if (value->is_number() && std::isfinite(value->get<double>()) &&
+        value->get<double>() >= least && value->get<double>() <= most) {
       return value->get<double>();
     }
     complain(name, fmt::format("{}: expected a number from {} to {}, got {}", name, least, most,
@@ -144,8 +146,9 @@ void read_model(BodyReader& reader, const Deployment& deployment, scheduler::Req
   const auto found = std::find(names.begin(), names.end(), *name);
   if (found == names.end()) {
     const std::string nearest = nearest_name(*name, names);
-    reader.complain("model", fmt::format("model: there is no model {}{}", shown(*name),
-                                         nearest.empty() ? "" : " (did you mean " + nearest + "?)"));
+    reader.complain("model",
+                    fmt::format("model: there is no model {}{}", shown(*name),
+                                nearest.empty() ? "" : " (did you mean " + nearest + "?)"));
     body.model = ModelId{0};
     return;
   }
@@ -154,11 +157,13 @@ void read_model(BodyReader& reader, const Deployment& deployment, scheduler::Req
 
 void read_shape(BodyReader& reader, const Deployment& deployment, scheduler::RequestBody& body) {
   body.shape = default_shape(deployment.scenario, body.model, body.guidance);
-  if (const auto size = reader.text("size"); size && *size != "auto" && !parse_size(*size, body.shape)) {
+  if (const auto size = reader.text("size");
+      size && *size != "auto" && !parse_size(*size, body.shape)) {
     reader.complain("size", fmt::format("size: expected WIDTHxHEIGHT, each from 1 to {}, got {}",
                                         kLargestSide, shown(*size)));
   }
-  if (const auto n = reader.integer("n", 1, kMostImages)) body.shape.images = static_cast<std::uint32_t>(*n);
+  if (const auto n = reader.integer("n", 1, kMostImages))
+    body.shape.images = static_cast<std::uint32_t>(*n);
   if (const auto steps = reader.integer("steps", 1, kMostSteps)) {
     body.shape.steps = static_cast<std::uint32_t>(*steps);
   }
@@ -198,7 +203,8 @@ tl::expected<json, BodyProblem> parse_object(const std::string& text) {
   std::string which;
   std::set<std::string> seen;
   const auto watch = [&](int depth, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second) {
+    if (event == json::parse_event_t::key && depth == 1 &&
+        !seen.insert(parsed.get<std::string>()).second) {
       twice = true;
       which = parsed.get<std::string>();
     }
@@ -225,7 +231,8 @@ tl::expected<scheduler::RequestBody, BodyProblem> parse_generation(const std::st
   reader.check_names();
   const auto prompt = reader.text("prompt");
   if (!reader.problem() && (!prompt || prompt->empty() || prompt->size() > kLongestPrompt)) {
-    reader.complain("prompt", fmt::format("prompt: expected a text of 1 to {} bytes", kLongestPrompt));
+    reader.complain("prompt",
+                    fmt::format("prompt: expected a text of 1 to {} bytes", kLongestPrompt));
   }
   body.prompt = prompt.value_or("");
   read_model(reader, deployment, body);
@@ -235,8 +242,8 @@ tl::expected<scheduler::RequestBody, BodyProblem> parse_generation(const std::st
       reader.integer("seed", 0, kLargestSeed).value_or(static_cast<std::int64_t>(seed >> 1U)));
   body.guidance = reader.number("guidance", 0, kLargestGuidance).value_or(body.guidance);
   constexpr std::int64_t kPriorities = 1000000;
-  body.priority = static_cast<std::int32_t>(
-      reader.integer("priority", -kPriorities, kPriorities).value_or(0));
+  body.priority =
+      static_cast<std::int32_t>(reader.integer("priority", -kPriorities, kPriorities).value_or(0));
   if (const auto deadline = reader.number("deadline_s", 1e-3, kLongestSeconds)) {
     body.deadline = from_seconds(*deadline);
   }

@@ -27,23 +27,32 @@ struct Metrics::Families {
 
   prometheus::Registry registry;
   Family<Counter>& http = counter("disagfusion_http_responses_total", "Answers, by HTTP status.");
-  Family<Counter>& requests = counter("disagfusion_requests_total", "Requests that ended, by state.");
-  Counter& arrived = counter("disagfusion_requests_arrived_total", "Requests that arrived.").Add({});
-  Gauge& unfinished = gauge("disagfusion_requests_unfinished", "Admitted requests that have not ended.").Add({});
+  Family<Counter>& requests =
+      counter("disagfusion_requests_total", "Requests that ended, by state.");
+  Counter& arrived =
+      counter("disagfusion_requests_arrived_total", "Requests that arrived.").Add({});
+  Gauge& unfinished =
+      gauge("disagfusion_requests_unfinished", "Admitted requests that have not ended.").Add({});
   Family<Histogram>& latency =
       make<Histogram>(prometheus::BuildHistogram(), "disagfusion_request_latency_seconds",
                       "Arrival to end of completed requests, by model.");
   Family<Gauge>& queue = gauge("disagfusion_stage_queue_length", "Requests that wait for a stage.");
   Family<Gauge>& ready = gauge("disagfusion_instance_ready", "1 where the instance takes work.");
-  Family<Gauge>& computing = gauge("disagfusion_instance_computing", "1 where the instance computes.");
-  Family<Gauge>& queued =
-      gauge("disagfusion_instance_queued_batches", "Batches in its run queue that have not started.");
-  Family<Counter>& restarts = counter("disagfusion_worker_restarts_total", "Lost workers, by instance.");
-  Counter& events = counter("disagfusion_scheduler_events_total", "Events that the scheduler took.").Add({});
-  Counter& stale = counter("disagfusion_stale_events_total", "Events that changed nothing.").Add({});
-  Counter& retries = counter("disagfusion_retries_total", "Attempts after a loss or failure.").Add({});
+  Family<Gauge>& computing =
+      gauge("disagfusion_instance_computing", "1 where the instance computes.");
+  Family<Gauge>& queued = gauge("disagfusion_instance_queued_batches",
+                                "Batches in its run queue that have not started.");
+  Family<Counter>& restarts =
+      counter("disagfusion_worker_restarts_total", "Lost workers, by instance.");
+  Counter& events =
+      counter("disagfusion_scheduler_events_total", "Events that the scheduler took.").Add({});
+  Counter& stale =
+      counter("disagfusion_stale_events_total", "Events that changed nothing.").Add({});
+  Counter& retries =
+      counter("disagfusion_retries_total", "Attempts after a loss or failure.").Add({});
   Counter& preemptions = counter("disagfusion_preemptions_total", "Batches that yielded.").Add({});
-  Counter& commits = counter("disagfusion_journal_commits_total", "Group commits of the event log.").Add({});
+  Counter& commits =
+      counter("disagfusion_journal_commits_total", "Group commits of the event log.").Add({});
 };
 
 namespace {
@@ -53,7 +62,8 @@ void raise_to(Counter& counter, std::uint64_t value) {
   if (missing > 0) counter.Increment(missing);
 }
 
-const Histogram::BucketBoundaries kLatencyBounds{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800};
+const Histogram::BucketBoundaries kLatencyBounds{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,   2.5,
+                                                 5,    10,    30,   60,  120,  300, 600, 1800};
 
 }  // namespace
 

@@ -16,8 +16,8 @@ namespace {
 using Parser = http::request_parser<http::string_body>;
 using Response = http::response<http::string_body>;
 
-/// Whether the Host header names this machine's loopback: a page that a browser was lured to must not
-/// speak to us under its own name.
+/// Whether the Host header names this machine's loopback: a page that a browser was lured to must
+/// not speak to us under its own name.
 bool is_loopback_host(std::string_view host) {
   const auto colon = host.rfind(':');
   if (colon != std::string_view::npos && host.find(']', colon) == std::string_view::npos) {
@@ -48,8 +48,8 @@ Response response_of(HttpAnswer answer, unsigned version, bool keep_alive) {
   return response;
 }
 
-/// Ends our direction and reads on for a moment: a client that is still sending would lose the answer
-/// if the connection were closed under it.
+/// Ends our direction and reads on for a moment: a client that is still sending would lose the
+/// answer if the connection were closed under it.
 asio::awaitable<void> linger(beast::tcp_stream& stream) {
   constexpr std::chrono::seconds kPatience{2};
   constexpr std::size_t kMost = std::size_t{64} << 20U;
@@ -149,7 +149,8 @@ asio::awaitable<void> HttpServer::converse(std::shared_ptr<HttpServer> self, tcp
       if (is_loopback_host(parser.get()[http::field::host])) {
         answer = co_await self->handler_(request_of(parser.get()));
       } else {
-        answer = http_error(403, "invalid_request_error", "the Host header must name a loopback address");
+        answer = http_error(403, "invalid_request_error",
+                            "the Host header must name a loopback address");
       }
     }
     const Response response = response_of(std::move(answer), version, keep_alive);

@@ -15,13 +15,13 @@ namespace disagfusion::exec {
 struct HttpLimits {
   std::uint32_t header_bytes = 16U << 10U;
   std::uint64_t body_bytes = 1U << 20U;
-  std::chrono::seconds read{30};     ///< for one whole request, idle time included
+  std::chrono::seconds read{30};  ///< for one whole request, idle time included
   std::chrono::seconds write{60};
-  std::size_t connections = 4096;    ///< more are closed at once
+  std::size_t connections = 4096;  ///< more are closed at once
 };
 
-/// Serves until stopped. One thread, that of `context`. Owned by shared pointer: its connections keep
-/// it. Bad requests are answered here with 400, 413 or 431, all others by the handler.
+/// Serves until stopped. One thread, that of `context`. Owned by shared pointer: its connections
+/// keep it. Bad requests are answered here with 400, 413 or 431, all others by the handler.
 class HttpServer : public std::enable_shared_from_this<HttpServer> {
  public:
   /// May take as long as it likes; cancelled by nothing. Must not throw.

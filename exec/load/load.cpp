@@ -75,11 +75,16 @@ std::string run_prefix() {
 
 Outcome outcome_of(int status) {
   switch (status) {
-    case 200: return Outcome::completed;
-    case 429: return Outcome::rejected;
-    case 504: return Outcome::timed_out;
-    case 409: return Outcome::cancelled;
-    default: return Outcome::failed;
+    case 200:
+      return Outcome::completed;
+    case 429:
+      return Outcome::rejected;
+    case 504:
+      return Outcome::timed_out;
+    case 409:
+      return Outcome::cancelled;
+    default:
+      return Outcome::failed;
   }
 }
 
@@ -149,7 +154,8 @@ class LoadRun {
     call.body = self->body_of(request);
     call.headers.emplace_back("X-Request-Id", self->prefix_ + std::to_string(request.index + 1));
     if (request.cancel_after) {
-      asio::co_spawn(self->context_, cancel(self, request.arrival + *request.cancel_after, request.index),
+      asio::co_spawn(self->context_,
+                     cancel(self, request.arrival + *request.cancel_after, request.index),
                      asio::detached);
     }
     const HttpReply reply = co_await self->client_.call(std::move(call));
@@ -281,7 +287,8 @@ Result<std::string> run_load(const LoadOptions& options) {
   auto server = parse_url(options.url, "URL");
   if (!server) return fail(std::move(server.error()));
   if (!(options.speed > 0 && options.speed <= kFastest)) {
-    return fail(problem("--speed", "a number above 0, at most 1e6", fmt::format("{}", options.speed)));
+    return fail(
+        problem("--speed", "a number above 0, at most 1e6", fmt::format("{}", options.speed)));
   }
   auto map = read_map(options.map);
   if (!map) return fail(std::move(map.error()));
@@ -292,11 +299,13 @@ Result<std::string> run_load(const LoadOptions& options) {
   const std::string folder = options.out.empty() ? "." : options.out;
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return fail(problem("--out", "a folder for requests.csv", folder + ": " + error.message()));
+  if (error)
+    return fail(problem("--out", "a folder for requests.csv", folder + ": " + error.message()));
 
   LoadRun run(options, *server, std::move(*map), **trace);
   if (auto done = run.run(); !done) return fail(std::move(done.error()));
-  if (auto written = write_rows(folder, run, **trace); !written) return fail(std::move(written.error()));
+  if (auto written = write_rows(folder, run, **trace); !written)
+    return fail(std::move(written.error()));
   const auto summary = summary_of(run);
   return options.json ? summary.dump(1) + "\n" : table_of(summary);
 }

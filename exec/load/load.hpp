@@ -11,21 +11,21 @@ namespace disagfusion::exec {
 
 struct LoadOptions {
   std::string url;
-  std::string trace;                 ///< --trace: a request trace (design 7.3)
-  std::string map;                   ///< --map: YAML, see LoadMap; or empty
-  std::string out;                   ///< --out: folder for requests.csv; empty: the present one
-  std::uint64_t seed = 0;            ///< of the requests' noise
-  double speed = 1;                  ///< --speed: trace seconds in a second
-  bool json = false;                 ///< the summary as JSON
+  std::string trace;       ///< --trace: a request trace (design 7.3)
+  std::string map;         ///< --map: YAML, see LoadMap; or empty
+  std::string out;         ///< --out: folder for requests.csv; empty: the present one
+  std::uint64_t seed = 0;  ///< of the requests' noise
+  double speed = 1;        ///< --speed: trace seconds in a second
+  bool json = false;       ///< the summary as JSON
   std::function<void(const std::string&)> show_progress;  ///< as simulate's
 };
 
 /// Sends every request of the trace at its own instant and waits for all answers. A latency counts
-/// from the instant at which the trace wanted the request to be sent, so a late sender hides nothing
-/// (no coordinated omission). Returns the text for standard output; requests.csv appears whole, at
-/// the end. A request without an answer is `failed`. The --map file may hold: `models: {name in the
-/// trace: name on the server}`, `prompt` (for rows without one), and `width`, `height`, `steps`,
-/// `images` (instead of the trace's).
+/// from the instant at which the trace wanted the request to be sent, so a late sender hides
+/// nothing (no coordinated omission). Returns the text for standard output; requests.csv appears
+/// whole, at the end. A request without an answer is `failed`. The --map file may hold: `models:
+/// {name in the trace: name on the server}`, `prompt` (for rows without one), and `width`,
+/// `height`, `steps`, `images` (instead of the trace's).
 Result<std::string> run_load(const LoadOptions& options);
 
 }  // namespace disagfusion::exec

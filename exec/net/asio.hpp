@@ -18,8 +18,8 @@
 namespace disagfusion::exec {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 using asio::ip::tcp;
+using boost::system::error_code;
 using std::chrono::steady_clock;
 
 /// Completes with (error_code, ...) instead of throwing.

@@ -30,17 +30,20 @@ Result<Endpoint> parse_loopback(const std::string& text, const std::string& path
   const std::string form = "a loopback address and port such as 127.0.0.1:8080";
   const auto colon = text.rfind(':');
   Endpoint endpoint;
-  if (colon == std::string::npos || !parse_port(std::string_view(text).substr(colon + 1), endpoint.port)) {
+  if (colon == std::string::npos ||
+      !parse_port(std::string_view(text).substr(colon + 1), endpoint.port)) {
     return fail(problem(path, form, text));
   }
   std::string host = text.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+    host = host.substr(1, host.size() - 2);
   if (host == "localhost") host = "127.0.0.1";
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(host, error);
   if (error) return fail(problem(path, form, text));
   if (!address.is_loopback()) {
-    return fail(problem(path, form + " (other addresses are refused until tokens and TLS exist)", text));
+    return fail(
+        problem(path, form + " (other addresses are refused until tokens and TLS exist)", text));
   }
   endpoint.address = address.to_string();
   return endpoint;

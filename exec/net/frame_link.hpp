@@ -1,4 +1,5 @@
-// One connection of frames: what is sent is queued and written in order, what comes is read one by one.
+// One connection of frames: what is sent is queued and written in order, what comes is read one by
+// one.
 #pragma once
 
 #include <memory>
@@ -14,11 +15,11 @@ class FrameLink : public std::enable_shared_from_this<FrameLink> {
  public:
   explicit FrameLink(tcp::socket socket);
 
-  /// Queues one message. Dropped where the link is closed; the peer's reader then sees the end. A peer
-  /// that leaves more than kMostUnsent bytes unread is cut off.
+  /// Queues one message. Dropped where the link is closed; the peer's reader then sees the end. A
+  /// peer that leaves more than kMostUnsent bytes unread is cut off.
   void send(const google::protobuf::MessageLite& message);
-  /// The next message. False: the link is closed or the peer broke the rules; it is closed then. One
-  /// reader at a time; `message` must outlive the awaitable. Cancellation closes.
+  /// The next message. False: the link is closed or the peer broke the rules; it is closed then.
+  /// One reader at a time; `message` must outlive the awaitable. Cancellation closes.
   asio::awaitable<bool> read(google::protobuf::MessageLite& message);
   /// Ends both directions at once. Idempotent.
   void close();

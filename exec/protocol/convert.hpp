@@ -1,5 +1,5 @@
-// Between the structures of the scheduler and the frames of control.proto. What comes from outside is
-// checked: a message that is not well formed becomes nothing.
+// Between the structures of the scheduler and the frames of control.proto. What comes from outside
+// is checked: a message that is not well formed becomes nothing.
 #pragma once
 
 #include <optional>

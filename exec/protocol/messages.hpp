@@ -15,16 +15,16 @@ namespace disagfusion::exec {
 using SharedBody = std::shared_ptr<const scheduler::RequestBody>;
 
 struct CommandMember {
-  scheduler::BatchMember keys;                 ///< its first_input and inputs mean nothing here
+  scheduler::BatchMember keys;  ///< its first_input and inputs mean nothing here
   std::vector<scheduler::BatchInput> inputs;
-  SharedBody body;                             ///< enqueue, extend
+  SharedBody body;  ///< enqueue, extend
 };
 
 /// One action, cut out of the scheduler's buffer.
 struct Command {
-  scheduler::Action action;                    ///< its first_member and members mean nothing here
+  scheduler::Action action;  ///< its first_member and members mean nothing here
   std::vector<CommandMember> members;
-  std::uint16_t source_port = 0;               ///< transfer: where `from` serves pulls, on loopback
+  std::uint16_t source_port = 0;  ///< transfer: where `from` serves pulls, on loopback
 };
 
 /// Without bodies: whoever sends them looks them up.
@@ -38,8 +38,8 @@ struct OwnedInventory {
   std::vector<scheduler::HandleKey> handles;
 };
 
-/// An event that owns its members, stages, body, inventory and text. Movable; the scheduler reads it
-/// through view().
+/// An event that owns its members, stages, body, inventory and text. Movable; the scheduler reads
+/// it through view().
 class OwnedEvent {
  public:
   OwnedEvent() = default;
@@ -50,13 +50,13 @@ class OwnedEvent {
   /// Valid as long as this is neither changed nor moved.
   [[nodiscard]] scheduler::Event view() const;
 
-  scheduler::Event event;                      ///< its spans and pointers are filled by view()
+  scheduler::Event event;  ///< its spans and pointers are filled by view()
   std::vector<scheduler::MemberOutcome> members;
   std::vector<WeightsId> stages;
   SharedBody body;
   std::optional<OwnedInventory> inventory;
   std::string text;
-  std::string note;                            ///< for people; the scheduler does not see it
+  std::string note;  ///< for people; the scheduler does not see it
 
  private:
   mutable scheduler::Inventory inventory_view_;

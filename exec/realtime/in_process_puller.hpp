@@ -17,7 +17,8 @@ namespace disagfusion::exec {
 /// thread, that of `context`.
 class InProcessPuller final : public Puller {
  public:
-  /// The bytes at their holder when the transfer ends, or nothing. Tells the holder that it was served.
+  /// The bytes at their holder when the transfer ends, or nothing. Tells the holder that it was
+  /// served.
   using Fetch = std::function<std::optional<Buffer>(const PullSource& source)>;
 
   InProcessPuller(boost::asio::io_context& context, const Clock& clock, LinkSpec link, Fetch fetch)

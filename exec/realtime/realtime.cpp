@@ -65,9 +65,13 @@ class RealtimeWorld final : public Surroundings {
     switch (action.kind) {
       case ActionKind::admit:
       case ActionKind::reject:
-      case ActionKind::end_request: return;
-      case ActionKind::provision: provision(action); return;
-      default: break;
+      case ActionKind::end_request:
+        return;
+      case ActionKind::provision:
+        provision(action);
+        return;
+      default:
+        break;
     }
     if (action.instance.id == kController) {
       controller_command(action);
@@ -237,8 +241,8 @@ class RealtimeWorld final : public Surroundings {
     scheduler::Event& event = arrived.event;
     event.number = ++numbers_;
     event.request = {slots_.take(), static_cast<std::uint32_t>(numbers_)};
-    arrived.body = std::make_shared<scheduler::RequestBody>(
-        body_of(request, deployment_.scenario.seed));
+    arrived.body =
+        std::make_shared<scheduler::RequestBody>(body_of(request, deployment_.scenario.seed));
     bodies_[event.request] = arrived.body;
     ++unfinished_;
     observer_.arrives(event.request, event.number, request);
@@ -298,7 +302,7 @@ class RealtimeWorld final : public Surroundings {
   std::map<InstanceId, PoolId> roles_;
   asio::steady_timer arrival_timer_;
   traces::Request next_, again_;
-  std::map<RequestKey, SharedBody> bodies_;   ///< of unfinished requests
+  std::map<RequestKey, SharedBody> bodies_;  ///< of unfinished requests
   RequestSlots slots_;
   Problems problems_;
   std::uint64_t numbers_ = 0, unfinished_ = 0;

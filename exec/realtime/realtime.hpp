@@ -1,4 +1,5 @@
-// `simulate --real-time`: the scheduler on the executor's clock, instances emulated in this process.
+// `simulate --real-time`: the scheduler on the executor's clock, instances emulated in this
+// process.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +26,14 @@ class RunObserver {
 };
 
 struct RealtimeOptions {
-  double speed = 1;                          ///< seconds of the scenario in a second
-  scheduler::EventSink* log = nullptr;       ///< `--log`
+  double speed = 1;                     ///< seconds of the scenario in a second
+  scheduler::EventSink* log = nullptr;  ///< `--log`
   /// Sees the scheduler as the run left it, at the instant of its last event.
   std::function<void(TimePoint, const scheduler::Scheduler&)> at_end;
 };
 
 struct RealtimeOutcome {
-  TimePoint end;                             ///< the last event
+  TimePoint end;  ///< the last event
   std::uint64_t events = 0;
   std::uint64_t decision_hash = 0;
   scheduler::Counters counters;

@@ -136,7 +136,8 @@ Result<void> put_in_place(const std::string& out, Files& files, const std::strin
 Result<Scenario> load(const SimulateRealtimeOptions& options) {
   constexpr double kFastest = 1e6;
   if (!(options.speed > 0 && options.speed <= kFastest)) {
-    return fail(problem("--speed", "a number above 0, at most 1e6", fmt::format("{}", options.speed)));
+    return fail(
+        problem("--speed", "a number above 0, at most 1e6", fmt::format("{}", options.speed)));
   }
   Overrides overrides;
   overrides.trace = options.trace;
@@ -166,8 +167,10 @@ report::ReportInput report_input(const Deployment& deployment, report::RunSummar
   input.belief = deployment.belief_name;
   input.costs_used = deployment.truth->costs_used();
   input.not_modelled = deployment.scenario.not_modelled;
-  for (const std::string& note : deployment.truth->not_modelled()) input.not_modelled.push_back(note);
-  input.not_modelled.emplace_back("sharing of links and jitter: transfers take latency + bytes / bandwidth");
+  for (const std::string& note : deployment.truth->not_modelled())
+    input.not_modelled.push_back(note);
+  input.not_modelled.emplace_back(
+      "sharing of links and jitter: transfers take latency + bytes / bandwidth");
   input.not_modelled.emplace_back("control delay: events and actions travel at once");
   input.seed = deployment.scenario.seed;
   input.runs.push_back(std::move(summary));

@@ -11,14 +11,14 @@
 namespace disagfusion::exec {
 
 struct SimulateRealtimeOptions {
-  std::string scenario;                      ///< path
+  std::string scenario;  ///< path
   std::optional<std::string> trace;
   std::optional<std::uint64_t> seed;
-  std::optional<std::uint32_t> replications; ///< more than one is refused: one clock, one run
-  double speed = 1;                          ///< --speed: scenario seconds in a second
+  std::optional<std::uint32_t> replications;  ///< more than one is refused: one clock, one run
+  double speed = 1;                           ///< --speed: scenario seconds in a second
   bool json = false;
-  std::string out;                           ///< folder, or empty
-  std::string log;                           ///< file, or empty
+  std::string out;  ///< folder, or empty
+  std::string log;  ///< file, or empty
   /// Shows one line of progress (no end of line), or takes it away when empty. Absent: no terminal.
   std::function<void(const std::string&)> show_progress;
 };

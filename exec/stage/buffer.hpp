@@ -14,7 +14,8 @@ namespace disagfusion::exec {
 /// Where bytes lie. Only `host` and `pinned` may be read by whoever holds the buffer.
 enum class MemoryKind : std::uint8_t { host, pinned, shared, device };
 
-/// A cheap handle on immutable bytes. Copies share them; the last one frees them. Any thread may read.
+/// A cheap handle on immutable bytes. Copies share them; the last one frees them. Any thread may
+/// read.
 class Buffer {
  public:
   Buffer() = default;
@@ -22,7 +23,8 @@ class Buffer {
   static Buffer of(std::string bytes) {
     auto kept = std::make_shared<const std::string>(std::move(bytes));
     const std::string_view view = *kept;
-    return {MemoryKind::host, std::shared_ptr<const char>(std::move(kept), view.data()), view.size()};
+    return {MemoryKind::host, std::shared_ptr<const char>(std::move(kept), view.data()),
+            view.size()};
   }
   /// Bytes that `owner` keeps alive (and frees in its own way: pool, pinned allocator).
   Buffer(MemoryKind kind, std::shared_ptr<const char> owner, std::size_t size)

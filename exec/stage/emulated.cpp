@@ -41,12 +41,13 @@ constexpr std::size_t kDigestSize = sizeof(std::uint64_t);
 
 std::string text_of(std::uint64_t digest) {
   std::string text;
-  for (std::size_t i = 0; i < kDigestSize; ++i) text.push_back(static_cast<char>(digest >> (8 * i)));
+  for (std::size_t i = 0; i < kDigestSize; ++i)
+    text.push_back(static_cast<char>(digest >> (8 * i)));
   return text;
 }
 
-/// What a member's output depends on: its body and what its predecessors made. A state is this digest,
-/// taken when the first step began.
+/// What a member's output depends on: its body and what its predecessors made. A state is this
+/// digest, taken when the first step began.
 std::uint64_t digest_of(const BatchJob& job, const MemberJob& member) {
   if (member.state.size() == kDigestSize) {
     std::uint64_t digest = 0;
@@ -128,7 +129,8 @@ class EmulatedBackend final : public StageBackend {
 
   void preempt(std::uint64_t id, bool /*keep_state*/) override {
     if (!job_ || job_->id != id || step_ns_ <= 0) return;
-    const double elapsed = costs_.speed * static_cast<double>((steady_clock::now() - began_).count());
+    const double elapsed =
+        costs_.speed * static_cast<double>((steady_clock::now() - began_).count());
     const double steps = std::max(0.0, std::ceil((elapsed - fixed_ns_) / step_ns_));
     const double at = static_cast<double>(job_->first_step) + steps;
     if (at >= static_cast<double>(job_->last_step)) return;
@@ -145,7 +147,8 @@ class EmulatedBackend final : public StageBackend {
     std::uint64_t armed = 0;  ///< counts waits: a handler of an earlier one does nothing
   };
 
-  /// Waits so much scenario time, then calls on the executor unless the backend is gone or waits anew.
+  /// Waits so much scenario time, then calls on the executor unless the backend is gone or waits
+  /// anew.
   void after(Duration length, std::function<void()> call) {
     arm(steady_clock::now() + real(static_cast<double>(length.ns)), std::move(call));
   }
@@ -179,13 +182,17 @@ class EmulatedBackend final : public StageBackend {
   /// The luck of a batch: a factor of mean 1 by its first member's body and stage.
   [[nodiscard]] double draw_factor(const predictor::Estimate& estimate) const {
     if (estimate.distribution == Distribution::constant) return 1;
-    RandomStream stream(costs_.seed, Purpose::service,
-                        digest_of(*job_, job_->members.front()), job_->node.value);
+    RandomStream stream(costs_.seed, Purpose::service, digest_of(*job_, job_->members.front()),
+                        job_->node.value);
     switch (estimate.distribution) {
-      case Distribution::exponential: return stream.exponential(1);
-      case Distribution::lognormal: return LognormalDistribution(1, estimate.cv)(stream);
-      case Distribution::gamma: return GammaDistribution(1, estimate.cv)(stream);
-      case Distribution::constant: break;
+      case Distribution::exponential:
+        return stream.exponential(1);
+      case Distribution::lognormal:
+        return LognormalDistribution(1, estimate.cv)(stream);
+      case Distribution::gamma:
+        return GammaDistribution(1, estimate.cv)(stream);
+      case Distribution::constant:
+        break;
     }
     return 1;
   }
@@ -202,8 +209,8 @@ class EmulatedBackend final : public StageBackend {
     BatchResult result;
     result.steps_done = step;
     result.preempted = stop_at_.has_value();
-    result.compute = Duration{std::llround(
-        costs_.speed * static_cast<double>((steady_clock::now() - began_).count()))};
+    result.compute = Duration{
+        std::llround(costs_.speed * static_cast<double>((steady_clock::now() - began_).count()))};
     for (const MemberJob& member : job.members) {
       result.members.push_back(outcome(job, member, result.preempted));
     }

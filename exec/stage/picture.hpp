@@ -12,7 +12,7 @@ namespace disagfusion::exec {
 /// 8-bit RGB, rows from the top.
 struct Picture {
   std::uint32_t width = 0, height = 0;
-  std::string pixels;   ///< width x height x 3 bytes
+  std::string pixels;  ///< width x height x 3 bytes
 };
 
 /// Appends the picture as "P6".

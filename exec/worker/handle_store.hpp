@@ -14,7 +14,7 @@ class HandleStore {
  public:
   struct Held {
     Buffer bytes;
-    scheduler::CommandKey enqueue;   ///< whose output slot it occupies, or none
+    scheduler::CommandKey enqueue;  ///< whose output slot it occupies, or none
   };
 
   void put(scheduler::HandleKey key, Buffer bytes, scheduler::CommandKey enqueue = {}) {

@@ -68,17 +68,39 @@ void Instance::tell(EventKind kind, CommandKey command) { tell_(event(kind, comm
 
 void Instance::take(Command command) {
   switch (command.action.kind) {
-    case ActionKind::enqueue: enqueue(command); break;
-    case ActionKind::extend: extend(command); break;
-    case ActionKind::revoke: revoke(command); break;
-    case ActionKind::preempt: preempt(command); break;
-    case ActionKind::transfer: transfer(command); break;
-    case ActionKind::cancel_transfer: cancel_transfer(command); break;
-    case ActionKind::release: release(command); break;
-    case ActionKind::load: load(command.action.pool, command.action.command); break;
-    case ActionKind::unload: unload(command); break;
-    case ActionKind::drain: drain(command); break;
-    case ActionKind::stop: stop(command); break;
+    case ActionKind::enqueue:
+      enqueue(command);
+      break;
+    case ActionKind::extend:
+      extend(command);
+      break;
+    case ActionKind::revoke:
+      revoke(command);
+      break;
+    case ActionKind::preempt:
+      preempt(command);
+      break;
+    case ActionKind::transfer:
+      transfer(command);
+      break;
+    case ActionKind::cancel_transfer:
+      cancel_transfer(command);
+      break;
+    case ActionKind::release:
+      release(command);
+      break;
+    case ActionKind::load:
+      load(command.action.pool, command.action.command);
+      break;
+    case ActionKind::unload:
+      unload(command);
+      break;
+    case ActionKind::drain:
+      drain(command);
+      break;
+    case ActionKind::stop:
+      stop(command);
+      break;
     case ActionKind::output_sent:
       queue_.output_sent(command.action.target);
       start_and_tell();
@@ -88,7 +110,8 @@ void Instance::take(Command command) {
       drain_ = {};
       start_and_tell();
       break;
-    default: break;  // nothing that an instance carries out
+    default:
+      break;  // nothing that an instance carries out
   }
 }
 
@@ -126,7 +149,8 @@ void Instance::revoke(const Command& command) {
     return;
   }
   // A revoked member is answered by the revoke, a whole batch by its enqueue.
-  OwnedEvent answer = event(EventKind::batch_revoked, action.request.valid() ? action.command : action.target);
+  OwnedEvent answer =
+      event(EventKind::batch_revoked, action.request.valid() ? action.command : action.target);
   if (action.request.valid()) {
     MemberOutcome member;
     member.request = action.request;
@@ -166,7 +190,8 @@ CommandKey Instance::start_next() {
   const CommandKey key = entry.command;
   keep_states_.clear();
   BatchCallbacks callbacks;
-  callbacks.done = [self = weak_from_this(), executor = executor_, id = key.id](BatchResult result) {
+  callbacks.done = [self = weak_from_this(), executor = executor_,
+                    id = key.id](BatchResult result) {
     boost::asio::dispatch(executor, [self, id, result = std::move(result)]() mutable {
       if (const auto instance = self.lock()) instance->computed(id, std::move(result));
     });
@@ -217,7 +242,8 @@ void Instance::computed(std::uint64_t id, BatchResult result) {
   DF_CHECK(entry != nullptr && entry->command.id == id);
   DF_CHECK_EQ(entry->members.size(), result.members.size());
   const CommandKey key = entry->command;
-  OwnedEvent ended = event(result.preempted ? EventKind::batch_preempted : EventKind::batch_finished, key);
+  OwnedEvent ended =
+      event(result.preempted ? EventKind::batch_preempted : EventKind::batch_finished, key);
   bool outputs = false;
   for (std::size_t i = 0; i < result.members.size(); ++i) {
     if (!result.members[i].message.empty()) ended.note = result.members[i].message;
@@ -248,7 +274,9 @@ MemberOutcome Instance::keep(const scheduler::BatchMember& member, MemberResult 
   outcome.reason = result.reason;
   outcome.bytes = result.stands_for > 0 ? result.stands_for : result.bytes.size();
   switch (result.kind) {
-    case MemberResult::Kind::failed: outcome.kind = MemberOutcome::Kind::failed; break;
+    case MemberResult::Kind::failed:
+      outcome.kind = MemberOutcome::Kind::failed;
+      break;
     case MemberResult::Kind::output:
       outcome.kind = MemberOutcome::Kind::output;
       outcome.handle = member.output;
@@ -282,7 +310,8 @@ void Instance::transfer(const Command& command) {
 
 void Instance::transfer_ended(const scheduler::Action& action, std::optional<Buffer> bytes) {
   transfers_.erase(action.command.id);
-  OwnedEvent ended = event(bytes ? EventKind::transfer_finished : EventKind::transfer_failed, action.command);
+  OwnedEvent ended =
+      event(bytes ? EventKind::transfer_finished : EventKind::transfer_failed, action.command);
   ended.event.handle = action.handle;
   if (bytes) {
     const auto batch = batches_.find(action.target.id);

@@ -1,5 +1,6 @@
 // One instance as commands and events: run queue, handles, transfers and a backend. The same in a
-// worker process and in the in-process executor; what differs is how bytes come and where events go.
+// worker process and in the in-process executor; what differs is how bytes come and where events
+// go.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -21,8 +22,8 @@
 namespace disagfusion::exec {
 
 /// Everything runs on one executor of one thread; the backend's callbacks are brought there. Events
-/// are told in the order in which they happened, from inside take() or later. Kept by shared pointer:
-/// a callback that comes after the end finds nobody.
+/// are told in the order in which they happened, from inside take() or later. Kept by shared
+/// pointer: a callback that comes after the end finds nobody.
 class Instance : public std::enable_shared_from_this<Instance> {
  public:
   using Tell = std::function<void(OwnedEvent)>;
@@ -93,12 +94,12 @@ class Instance : public std::enable_shared_from_this<Instance> {
   Tell tell_;
 
   scheduler::RunQueue queue_;
-  std::unordered_map<std::uint64_t, Batch> batches_;                    ///< by enqueue
-  std::map<std::uint64_t, scheduler::CommandKey> transfers_;            ///< under way
-  std::map<scheduler::RequestKey, scheduler::HandleKey> keep_states_;   ///< of the running batch
-  scheduler::CommandKey drain_;                                         ///< open, or none
+  std::unordered_map<std::uint64_t, Batch> batches_;                   ///< by enqueue
+  std::map<std::uint64_t, scheduler::CommandKey> transfers_;           ///< under way
+  std::map<scheduler::RequestKey, scheduler::HandleKey> keep_states_;  ///< of the running batch
+  scheduler::CommandKey drain_;                                        ///< open, or none
   std::vector<WeightsId> loaded_;
-  scheduler::ActionBuffer buffer_;                                      ///< reused for the run queue
+  scheduler::ActionBuffer buffer_;  ///< reused for the run queue
   bool stopped_ = false;
 };
 

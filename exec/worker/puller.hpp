@@ -13,16 +13,16 @@ namespace disagfusion::exec {
 struct PullSource {
   scheduler::InstanceKey holder;
   scheduler::HandleKey handle;
-  std::uint16_t port = 0;        ///< where the holder serves pulls; unused in one process
-  std::uint64_t bytes = 0;       ///< expected
+  std::uint16_t port = 0;   ///< where the holder serves pulls; unused in one process
+  std::uint64_t bytes = 0;  ///< expected
 };
 
 /// One thread only.
 class Puller {
  public:
   virtual ~Puller() = default;
-  /// Fetches a copy. `done` is called once, never from inside pull(): with the bytes, or with nothing
-  /// where the holder is gone, does not hold it or the link broke. `id` is the transfer's.
+  /// Fetches a copy. `done` is called once, never from inside pull(): with the bytes, or with
+  /// nothing where the holder is gone, does not hold it or the link broke. `id` is the transfer's.
   virtual void pull(std::uint64_t id, const PullSource& source,
                     std::function<void(std::optional<Buffer>)> done) = 0;
   /// True: it was under way, has ended now and its `done` is not called any more.

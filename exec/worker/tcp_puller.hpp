@@ -12,8 +12,9 @@
 
 namespace disagfusion::exec {
 
-/// Keeps idle connections to peers for the next pull. A pull from the controller is tried until it is
-/// there: it may be away for a restart, and what it holds is durable. One thread, that of `context`.
+/// Keeps idle connections to peers for the next pull. A pull from the controller is tried until it
+/// is there: it may be away for a restart, and what it holds is durable. One thread, that of
+/// `context`.
 class TcpPuller final : public Puller {
  public:
   TcpPuller(asio::io_context& context, std::string token);
@@ -39,7 +40,7 @@ class TcpPuller final : public Puller {
     explicit State(std::string secret) : token(std::move(secret)) {}
     std::string token;
     std::unordered_map<std::uint64_t, std::shared_ptr<Job>> jobs;
-    std::map<std::uint16_t, std::vector<tcp::socket>> idle;   ///< by port
+    std::map<std::uint16_t, std::vector<tcp::socket>> idle;  ///< by port
   };
 
   static asio::awaitable<void> run(std::shared_ptr<State> state, std::uint64_t id,

@@ -45,12 +45,14 @@ class WorkerProcess {
         puller_(context_, token_) {}
 
   int run() {
-    server_ = PullServer::start(
-        context_, token_, 0,
-        {[this](scheduler::InstanceKey holder, scheduler::HandleKey handle) { return find(holder, handle); },
-         [this](scheduler::HandleKey handle) {
-           if (instance_) instance_->served(handle);
-         }});
+    server_ =
+        PullServer::start(context_, token_, 0,
+                          {[this](scheduler::InstanceKey holder, scheduler::HandleKey handle) {
+                             return find(holder, handle);
+                           },
+                           [this](scheduler::HandleKey handle) {
+                             if (instance_) instance_->served(handle);
+                           }});
     asio::co_spawn(context_, talk(this), asio::detached);
     asio::co_spawn(context_, watch(this), asio::detached);
     asio::co_spawn(context_, beat(this), asio::detached);
@@ -77,7 +79,8 @@ class WorkerProcess {
     tcp::socket socket(self->context_);
     const tcp::endpoint peer(asio::ip::make_address(self->controller_.address),
                              self->controller_.port);
-    const auto connected = co_await with_timeout(socket.async_connect(peer, use_tuple), kConnectLimit);
+    const auto connected =
+        co_await with_timeout(socket.async_connect(peer, use_tuple), kConnectLimit);
     if (!connected || std::get<0>(*connected)) co_return;
     self->link_ = std::make_shared<FrameLink>(std::move(socket));
     self->say_hello();
@@ -119,17 +122,23 @@ class WorkerProcess {
   /// False: this connection is of no more use.
   bool hear(const wire::ToWorker& word) {
     switch (word.message_case()) {
-      case wire::ToWorker::kWelcome: return welcome(word.welcome());
-      case wire::ToWorker::kGoodbye: end(0); return false;
-      case wire::ToWorker::kCommand: return obey(word.command());
+      case wire::ToWorker::kWelcome:
+        return welcome(word.welcome());
+      case wire::ToWorker::kGoodbye:
+        end(0);
+        return false;
+      case wire::ToWorker::kCommand:
+        return obey(word.command());
       case wire::ToWorker::kAck:
         while (!unacknowledged_.empty() && unacknowledged_.front().first <= word.ack().through()) {
           unacknowledged_.pop_front();
         }
         end_if_stopped();
         return !ending_;
-      case wire::ToWorker::kHeartbeat: return true;
-      case wire::ToWorker::MESSAGE_NOT_SET: return false;
+      case wire::ToWorker::kHeartbeat:
+        return true;
+      case wire::ToWorker::MESSAGE_NOT_SET:
+        return false;
     }
     return false;
   }
@@ -152,7 +161,8 @@ class WorkerProcess {
 
   Result<void> make_instance(const wire::Welcome& word) {
     std::vector<SourceText> sources;
-    for (const wire::Source& source : word.sources()) sources.push_back({source.path(), source.text()});
+    for (const wire::Source& source : word.sources())
+      sources.push_back({source.path(), source.text()});
     auto scenario = load_scenario(sources);
     if (!scenario) return fail(std::move(scenario.error()));
     auto deployment = make_deployment(std::move(*scenario), true);
@@ -160,9 +170,9 @@ class WorkerProcess {
     deployment_ = std::move(*deployment);
     auto backend = make_backend(word);
     if (!backend) return fail(std::move(backend.error()));
-    instance_ = std::make_shared<Instance>(context_.get_executor(), deployment_->setup,
-                                           deployment_->stages, key_, std::move(*backend), puller_,
-                                           handles_, [this](OwnedEvent event) { tell(std::move(event)); });
+    instance_ = std::make_shared<Instance>(
+        context_.get_executor(), deployment_->setup, deployment_->stages, key_, std::move(*backend),
+        puller_, handles_, [this](OwnedEvent event) { tell(std::move(event)); });
     return {};
   }
 
@@ -182,7 +192,8 @@ class WorkerProcess {
     BackendContext context = backend_context(*deployment_, word.gpu());
     context.models_dir = word.models_dir();
     const auto instances = static_cast<unsigned>(deployment_->setup.instances.size());
-    context.threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency() / std::max(1U, instances)));
+    context.threads = static_cast<int>(
+        std::max(1U, std::thread::hardware_concurrency() / std::max(1U, instances)));
     return factory->second(context);
   }
 
@@ -260,7 +271,7 @@ class WorkerProcess {
   std::shared_ptr<PullServer> server_;
   std::shared_ptr<const Deployment> deployment_;
   std::shared_ptr<Instance> instance_;
-  std::shared_ptr<FrameLink> link_;                       ///< to the controller, or null
+  std::shared_ptr<FrameLink> link_;  ///< to the controller, or null
   std::deque<std::pair<std::uint64_t, OwnedEvent>> unacknowledged_;
   std::uint64_t told_ = 0, said_in_hello_ = 0, received_ = 0;
   steady_clock::time_point last_word_ = steady_clock::now();
@@ -280,8 +291,10 @@ int worker_command(const WorkerOptions& options) {
   }
   const char* token = std::getenv(kTokenVariable);
   if (token == nullptr || options.instance == 0 || options.incarnation == 0) {
-    fmt::print(stderr, "worker: expected to be started by `serve`, which gives --instance, "
-                       "--incarnation and {}\n", kTokenVariable);
+    fmt::print(stderr,
+               "worker: expected to be started by `serve`, which gives --instance, "
+               "--incarnation and {}\n",
+               kTokenVariable);
     return 2;
   }
   WorkerProcess process(*controller, token, {InstanceId{options.instance}, options.incarnation},

@@ -1,5 +1,5 @@
-// `worker --connect ADDR:PORT`: the process of one instance. It outlives its controller: it finishes
-// what it runs, keeps its handles, connects again and tells what it has.
+// `worker --connect ADDR:PORT`: the process of one instance. It outlives its controller: it
+// finishes what it runs, keeps its handles, connects again and tells what it has.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace disagfusion::exec {
 inline constexpr const char* kTokenVariable = "DISAGFUSION_WORKER_TOKEN";
 
 struct WorkerOptions {
-  std::string connect;                 ///< ADDR:PORT of the controller's control listener
-  std::uint32_t instance = 0;          ///< --instance, as the controller gives it
-  std::uint32_t incarnation = 0;       ///< --incarnation
-  BackendFactories backends;           ///< besides `emulated`
+  std::string connect;            ///< ADDR:PORT of the controller's control listener
+  std::uint32_t instance = 0;     ///< --instance, as the controller gives it
+  std::uint32_t incarnation = 0;  ///< --incarnation
+  BackendFactories backends;      ///< besides `emulated`
 };
 
 /// Runs until the controller says stop or goodbye, or nothing was heard of it for orphan_timeout.

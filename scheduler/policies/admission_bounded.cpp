@@ -1,5 +1,5 @@
-// Rejects when `waiting` requests have not yet started (default 100). A client that is turned away is
-// told to come back after `retry_after` (default 1 s).
+// Rejects when `waiting` requests have not yet started (default 100). A client that is turned away
+// is told to come back after `retry_after` (default 1 s).
 #include "scheduler/policies/registry.hpp"
 
 namespace disagfusion::scheduler {

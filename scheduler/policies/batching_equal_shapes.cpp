@@ -1,6 +1,6 @@
 // Requests of one model with equal shapes and equal next step share a batch, up to the role's
-// `max_batch`. With `wait` (default 0 s) the first of a batch that is not full waits so long for others;
-// a batch that was sent stays open until it starts.
+// `max_batch`. With `wait` (default 0 s) the first of a batch that is not full waits so long for
+// others; a batch that was sent stays open until it starts.
 #include "scheduler/policies/registry.hpp"
 
 namespace disagfusion::scheduler {
@@ -20,8 +20,7 @@ class EqualShapesBatching final : public BatchingPolicy {
 }  // namespace
 
 std::unique_ptr<BatchingPolicy> make_equal_shapes_batching(MapReader& parameters) {
-  return std::make_unique<EqualShapesBatching>(
-      parameters.get("wait", as_duration(), Duration{}));
+  return std::make_unique<EqualShapesBatching>(parameters.get("wait", as_duration(), Duration{}));
 }
 
 }  // namespace disagfusion::scheduler

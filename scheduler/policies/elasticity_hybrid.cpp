@@ -1,16 +1,18 @@
-// Hybrid elasticity: prediction sees the work that is in flight and the work that will come, feedback
-// (the online correction inside Costs) keeps the seconds true.
+// Hybrid elasticity: prediction sees the work that is in flight and the work that will come,
+// feedback (the online correction inside Costs) keeps the seconds true.
 //
 // Every `interval`, for each role r that serves stages S(r):
-//   W_r = sum over stages s in S(r), shapes x of (unfinished(s, x) + rate(s, x) * horizon) * seconds(s, x)
-// where rate is an exponential average of arrivals over about `memory`, and T_r = W_r / n_r with n_r the
-// instances that have or are getting the role. max_r T_r is how long the fleet needs for what it has and
-// will get: the allocation over instances that makes the slowest role fastest is the max-min one. One
-// instance moving from a to b, which loads for L seconds, would give
+//   W_r = sum over stages s in S(r), shapes x of (unfinished(s, x) + rate(s, x) * horizon) *
+//   seconds(s, x)
+// where rate is an exponential average of arrivals over about `memory`, and T_r = W_r / n_r with
+// n_r the instances that have or are getting the role. max_r T_r is how long the fleet needs for
+// what it has and will get: the allocation over instances that makes the slowest role fastest is
+// the max-min one. One instance moving from a to b, which loads for L seconds, would give
 //   T'_a = W_a / (n_a - 1),   T'_b = (W_b + L) / (n_b + 1),
 // and the move is made when max T' is below (1 - gain) max T: its cost is inside T'. Roles trade
 // instances of one GPU type and degree. After a move nothing is decided for `cooldown`.
-// Method: max-min fair allocation (Bertsekas and Gallager, Data Networks, 6.5.2), one exchange at a time.
+// Method: max-min fair allocation (Bertsekas and Gallager, Data Networks, 6.5.2), one exchange at a
+// time.
 #include <algorithm>
 #include <cmath>
 
@@ -63,17 +65,17 @@ class HybridElasticity final : public ElasticityPolicy {
     for (std::size_t r = 0; r < setup.roles.size(); ++r) {
       const CostClass cost_class = view.costs->class_of(PoolId{static_cast<std::uint16_t>(r)});
       for (std::size_t i = 0; i < view.unfinished->size(); ++i) {
-        const double stages = static_cast<double>((*view.unfinished)[i]) +
-                              rates_[i] * settings_.horizon.seconds();
+        const double stages =
+            static_cast<double>((*view.unfinished)[i]) + rates_[i] * settings_.horizon.seconds();
         const NodeId node{static_cast<std::uint16_t>(i % nodes)};
         const WeightsId weights = setup.graph.nodes[node.index()].weights;
         const std::vector<WeightsId>& served = setup.roles[r].stages;
         if (stages <= 0 || std::find(served.begin(), served.end(), weights) == served.end()) {
           continue;
         }
-        work_[r] += stages * view.costs
-                                 ->whole(node, static_cast<std::uint32_t>(i / nodes), cost_class)
-                                 .seconds();
+        work_[r] +=
+            stages *
+            view.costs->whole(node, static_cast<std::uint32_t>(i / nodes), cost_class).seconds();
       }
     }
   }

@@ -1,7 +1,7 @@
 // Moves at given times:
 //   elasticity: {name: schedule, moves: [{at: 690 s, from: dit, to: decoder, count: 1}]}
-// Without `from` an instance is provisioned on spare GPUs, without `to` it is stopped. With `instance`
-// that one moves; else the scheduler's victim rule chooses.
+// Without `from` an instance is provisioned on spare GPUs, without `to` it is stopped. With
+// `instance` that one moves; else the scheduler's victim rule chooses.
 #include <algorithm>
 
 #include "scheduler/policies/registry.hpp"
@@ -62,8 +62,8 @@ ScheduledMove read_move(const ConfigNode& node, Problems& problems, const Setup&
   scheduled.move.why = "scheduled";
   if (const auto instance = map.optional("instance", as_count(1))) {
     if (*instance > setup.instances.size()) {
-      map.wrong("instance", "an instance of the fleet, 1 to " +
-                                std::to_string(setup.instances.size()),
+      map.wrong("instance",
+                "an instance of the fleet, 1 to " + std::to_string(setup.instances.size()),
                 std::to_string(*instance));
     }
     scheduled.move.instance = InstanceId{*instance};

@@ -1,5 +1,5 @@
-// The seams where policies plug in (design 2). A policy decides and returns values; it never touches
-// requests or instances. One policy is one file and one line in registry.cpp.
+// The seams where policies plug in (design 2). A policy decides and returns values; it never
+// touches requests or instances. One policy is one file and one line in registry.cpp.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@ struct Admission {
 
 struct AdmissionQuestion {
   TimePoint now;
-  std::uint64_t unfinished = 0;       ///< admitted requests that have not ended
-  std::uint64_t waiting = 0;          ///< of these, not yet started at their first stage
-  Duration work;                      ///< predicted work in flight over ready instances, the longest stage
+  std::uint64_t unfinished = 0;  ///< admitted requests that have not ended
+  std::uint64_t waiting = 0;     ///< of these, not yet started at their first stage
+  Duration work;  ///< predicted work in flight over ready instances, the longest stage
 };
 
 class AdmissionPolicy {
@@ -51,20 +51,20 @@ class QueuePolicy {
 /// What an instance can take of one stage it hosts.
 struct Acceptance {
   bool accepts = false;
-  bool idle = false;                  ///< computes nothing, queues nothing: preferred to any slot
+  bool idle = false;  ///< computes nothing, queues nothing: preferred to any slot
   std::uint32_t free_slots = 0;
-  TimePoint available_at;             ///< predicted end of everything it has
+  TimePoint available_at;  ///< predicted end of everything it has
 };
 
 struct RoutingQuestion {
   TimePoint now;
   NodeId node;
   std::uint32_t shape = 0, first_step = 0, last_step = 0;
-  Duration transfer;                  ///< predicted seconds until the inputs would be there
+  Duration transfer;  ///< predicted seconds until the inputs would be there
 };
 
 struct Choice {
-  InstanceId instance{0};             ///< 0: nobody accepts
+  InstanceId instance{0};  ///< 0: nobody accepts
   bool idle = false;
 };
 
@@ -72,7 +72,8 @@ struct Choice {
 class RoutingPolicy {
  public:
   virtual ~RoutingPolicy() = default;
-  /// `instances`: who hosts the stage now, ascending. Everything known about the stage is forgotten.
+  /// `instances`: who hosts the stage now, ascending. Everything known about the stage is
+  /// forgotten.
   virtual void set_hosts(WeightsId stage, const std::vector<InstanceId>& instances,
                          const std::vector<CostClass>& classes) = 0;
   virtual void update(WeightsId stage, InstanceId instance, const Acceptance& acceptance) = 0;
@@ -94,8 +95,8 @@ class BatchingPolicy {
 
 struct RunningBatch {
   std::uint32_t batch = kNoSlot;
-  TimePoint earliest_deadline;        ///< of its live members
-  Duration remaining;                 ///< predicted
+  TimePoint earliest_deadline;  ///< of its live members
+  Duration remaining;           ///< predicted
   std::uint32_t steps = 1;
 };
 
@@ -112,24 +113,25 @@ class PreemptionPolicy {
 
 /// Moves one instance: from a role to another, from nothing (provision), to nothing (stop).
 struct Move {
-  InstanceId instance{0};             ///< 0: the victim rule of the scheduler chooses
-  PoolId from, to;                    ///< none: nothing
+  InstanceId instance{0};  ///< 0: the victim rule of the scheduler chooses
+  PoolId from, to;         ///< none: nothing
   std::string why;
 };
 
 struct RoleView {
-  std::uint32_t ready = 0;            ///< ready instances
-  std::uint32_t coming = 0;           ///< provisioning, loading, or draining towards this role
+  std::uint32_t ready = 0;   ///< ready instances
+  std::uint32_t coming = 0;  ///< provisioning, loading, or draining towards this role
   std::uint32_t leaving = 0;
 };
 
 struct FleetView {
   TimePoint now;
   const Setup* setup = nullptr;
-  const std::vector<RoleView>* roles = nullptr;          ///< by PoolId
-  const std::vector<std::uint32_t>* spare_gpus = nullptr;///< by GpuTypeId
-  const std::vector<std::uint64_t>* unfinished = nullptr;///< [shape x nodes + node]: stages not done
-  const std::vector<std::uint64_t>* arrived = nullptr;   ///< same subscripts: stages ever asked for
+  const std::vector<RoleView>* roles = nullptr;            ///< by PoolId
+  const std::vector<std::uint32_t>* spare_gpus = nullptr;  ///< by GpuTypeId
+  const std::vector<std::uint64_t>* unfinished =
+      nullptr;                                          ///< [shape x nodes + node]: stages not done
+  const std::vector<std::uint64_t>* arrived = nullptr;  ///< same subscripts: stages ever asked for
   Costs* costs = nullptr;
 };
 

@@ -1,7 +1,7 @@
-// A waiting request with a deadline stops, at its next step, the running batch whose earliest deadline
-// is the latest, provided that this is later than its own by more than `margin` (default 0 s) and that
-// at least `remaining` (default 1 s) of it is still to run. To be used with `queue: deadline`, so that
-// the freed instance takes the urgent request.
+// A waiting request with a deadline stops, at its next step, the running batch whose earliest
+// deadline is the latest, provided that this is later than its own by more than `margin` (default 0
+// s) and that at least `remaining` (default 1 s) of it is still to run. To be used with `queue:
+// deadline`, so that the freed instance takes the urgent request.
 #include "scheduler/policies/registry.hpp"
 
 namespace disagfusion::scheduler {

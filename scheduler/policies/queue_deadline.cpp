@@ -1,5 +1,5 @@
-// Earliest deadline first (Liu and Layland, J. ACM 20(1), 1973). Requests without a deadline come last,
-// in the order of their numbers.
+// Earliest deadline first (Liu and Layland, J. ACM 20(1), 1973). Requests without a deadline come
+// last, in the order of their numbers.
 #include "scheduler/policies/registry.hpp"
 
 namespace disagfusion::scheduler {

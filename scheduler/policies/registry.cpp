@@ -32,8 +32,8 @@ std::unique_ptr<Policy> make(const Registered<Make>& known, const PolicySpec& sp
 }  // namespace
 
 Result<Policies> make_policies(const Setup& setup) {
-  static const Registered<decltype(&make_fifo_queue)> kQueues{
-      {"fifo", make_fifo_queue}, {"deadline", make_deadline_queue}};
+  static const Registered<decltype(&make_fifo_queue)> kQueues{{"fifo", make_fifo_queue},
+                                                              {"deadline", make_deadline_queue}};
   static const Registered<decltype(&make_unlimited_admission)> kAdmissions{
       {"unlimited", make_unlimited_admission}, {"bounded", make_bounded_admission}};
   static const Registered<decltype(&make_most_free_routing)> kRoutings{

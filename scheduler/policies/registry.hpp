@@ -1,5 +1,5 @@
-// Which policies there are: one line a policy. A factory reads its own parameters and reports what is
-// wrong with them; it never fails otherwise.
+// Which policies there are: one line a policy. A factory reads its own parameters and reports what
+// is wrong with them; it never fails otherwise.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,9 @@
 // Where the request is predicted to finish first: over GPU types c,
-//   completion = max(available-at of the best instance of c, now + transfer) + seconds of the stage on c.
-// Among instances of one type the order is (idle first, available-at, id), so the best of each type is
-// the root of a tree of minima: exact, O(types) to ask, O(log n) to update. An idle instance of any type
-// is preferred to a slot at a busy one.
+//   completion = max(available-at of the best instance of c, now + transfer) + seconds of the stage
+//   on c.
+// Among instances of one type the order is (idle first, available-at, id), so the best of each type
+// is the root of a tree of minima: exact, O(types) to ask, O(log n) to update. An idle instance of
+// any type is preferred to a slot at a busy one.
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -86,8 +87,9 @@ class LeastCompletionRouting final : public RoutingPolicy {
       if (rank.busy == 2 || rank.busy > chosen.busy) continue;
       const std::int64_t begin = std::max(rank.available, (q.now + q.transfer).ns);
       const std::int64_t completion =
-          begin + costs.seconds(q.node, q.shape, static_cast<CostClass>(c), 1, q.first_step,
-                                q.last_step).ns;
+          begin +
+          costs.seconds(q.node, q.shape, static_cast<CostClass>(c), 1, q.first_step, q.last_step)
+              .ns;
       const bool better = rank.busy < chosen.busy || completion < soonest ||
                           (completion == soonest && rank.before(chosen));
       if (!better) continue;

@@ -1,5 +1,6 @@
-// An idle instance, else the one with the most free input slots; ties: the lowest instance. One bit an
-// instance in a two-level set for each number of free slots: finding the first costs a few words.
+// An idle instance, else the one with the most free input slots; ties: the lowest instance. One bit
+// an instance in a two-level set for each number of free slots: finding the first costs a few
+// words.
 #include <algorithm>
 #include <array>
 #include <bit>

@@ -51,8 +51,9 @@ void Scheduler::State::start(CommandKey key) {
   in.running = slot;
   in.running_until = now + batch.expected;
   for (const BatchMemberRecord& member : batch.members) {
-    if (!member.dead) stages[requests[member.request.slot].first_stage + position_of(batch.node)].phase =
-        Phase::running;
+    if (!member.dead)
+      stages[requests[member.request.slot].first_stage + position_of(batch.node)].phase =
+          Phase::running;
   }
   freed(in.key.id);
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
@@ -92,15 +93,16 @@ void Scheduler::State::batch_finished(const Event& event) {
     return;
   }
   const std::uint32_t slot = command->batch;
-  if (batches[slot].phase == Batch::Phase::queued) start(event.command);  // its start was never told
+  if (batches[slot].phase == Batch::Phase::queued)
+    start(event.command);  // its start was never told
   settle(*command);
   Batch& batch = batches[slot];
   in->running = kNoSlot;
   in->running_until = now;
   freed(in->key.id);
   costs.observe(batch.node, batch.shape, costs.class_of(in->role),
-                static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
-                batch.last_step, event.compute);
+                static_cast<std::uint32_t>(batch.members.size()), batch.first_step, batch.last_step,
+                event.compute);
   if (event.started.valid()) start(event.started);
 
   const bool limited = setup.roles[in->role.index()].output_slots != kUnlimited;

@@ -1,4 +1,5 @@
-// Who computes what next: holders first, then whoever accepts, then the queue; freed slots take its head.
+// Who computes what next: holders first, then whoever accepts, then the queue; freed slots take its
+// head.
 #include <algorithm>
 
 #include "base/check.hpp"
@@ -113,7 +114,8 @@ void Scheduler::State::offer_to_holders() {
 }
 
 /// "A request goes on at the instance that holds its input if that instance hosts the stage and can
-/// accept." Members of one ended batch stay together. True: the entry (and maybe others) left `ready`.
+/// accept." Members of one ended batch stay together. True: the entry (and maybe others) left
+/// `ready`.
 bool Scheduler::State::offer_to_holder(std::size_t place) {
   const Ready r = ready[place];
   const StageRecord& record = stage(r.request, position_of(r.node));
@@ -205,7 +207,8 @@ void Scheduler::State::offer_push(const Ready& r) {
   const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
   const Choice choice = choose(weights, r);
   if (choice.instance == kController) {
-    by_weights[weights.index()].queue.insert(entry_of(r));  // nobody is ready: who becomes so takes it
+    by_weights[weights.index()].queue.insert(
+        entry_of(r));  // nobody is ready: who becomes so takes it
     return;
   }
   Instance& in = instances[choice.instance.index()];
@@ -255,7 +258,8 @@ bool Scheduler::State::try_extend(const Ready& r) {
 
 // ---- queues to instances -----------------------------------------------------------------------
 
-/// With a batch wait: is the head's group full, or has it waited long enough? Arms the wait otherwise.
+/// With a batch wait: is the head's group full, or has it waited long enough? Arms the wait
+/// otherwise.
 bool Scheduler::State::may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
   const Duration wait = policies.batching->wait();
   if (wait.ns <= 0 || limit <= 1) return true;
@@ -302,9 +306,8 @@ bool Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted, Ordere
   while (!queue.empty()) {
     const Acceptance a = acceptance(in, hosted);
     if (in.life != Instance::Life::ready) break;
-    const bool own_slot =
-        (in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted)) ||
-        in.hosted[hosted].used_slots < setup.roles[in.role.index()].input_slots;
+    const bool own_slot = (in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted)) ||
+                          in.hosted[hosted].used_slots < setup.roles[in.role.index()].input_slots;
     if (!a.accepts || !own_slot) break;
     if (!may_form_batch(queue, weights, largest_batch(in))) break;
     take_batch(queue, largest_batch(in));
@@ -458,8 +461,8 @@ std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
   }
   in.queued_work -= batch.expected;
   batch.expected = costs.seconds(batch.node, batch.shape, costs.class_of(in.role),
-                                 static_cast<std::uint32_t>(batch.members.size()),
-                                 batch.first_step, batch.last_step);
+                                 static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
+                                 batch.last_step);
   in.queued_work += batch.expected;
   return action.members;
 }
@@ -516,7 +519,8 @@ void Scheduler::State::try_preempt(const Ready& r) {
     running.steps = batch.last_step - batch.first_step;
     running_batches.push_back(running);
   }
-  const std::uint32_t chosen = policies.preemption->victim(requests[r.request], now, running_batches);
+  const std::uint32_t chosen =
+      policies.preemption->victim(requests[r.request], now, running_batches);
   if (chosen == kNoSlot) return;
   // What is already queued there and can wait makes room for the urgent one.
   Instance& in = instances[batches[chosen].instance.index()];

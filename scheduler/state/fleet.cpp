@@ -50,8 +50,8 @@ void Scheduler::State::view_fleet() {
       ++role_views[in.role.index()].leaving;
     }
     if (moving) ++role_views[in.next_role.index()].coming;
-    if (!moving && (in.life == Life::provisioning || in.life == Life::loading ||
-                    in.life == Life::expected)) {
+    if (!moving &&
+        (in.life == Life::provisioning || in.life == Life::loading || in.life == Life::expected)) {
       ++role_views[in.role.index()].coming;
     }
   }
@@ -180,16 +180,22 @@ void Scheduler::State::operator_order(const Event& event) {
       in.held = true;
       drain(in);
       break;
-    case Order::undrain: undrain(in); break;
-    case Order::pin: in.pinned = true; break;
-    case Order::unpin: in.pinned = false; break;
+    case Order::undrain:
+      undrain(in);
+      break;
+    case Order::pin:
+      in.pinned = true;
+      break;
+    case Order::unpin:
+      in.pinned = false;
+      break;
     case Order::re_role: {
       const Role& now_role = setup.roles[in.role.index()];
       for (std::size_t i = 0; i < setup.roles.size(); ++i) {
         const Role& role = setup.roles[i];
         const bool same = role.gpu == now_role.gpu && role.degree == now_role.degree &&
-                          std::equal(role.stages.begin(), role.stages.end(),
-                                     event.stages.begin(), event.stages.end());
+                          std::equal(role.stages.begin(), role.stages.end(), event.stages.begin(),
+                                     event.stages.end());
         if (!same || in.life != Life::ready || PoolId{static_cast<std::uint16_t>(i)} == in.role) {
           continue;
         }
@@ -198,7 +204,8 @@ void Scheduler::State::operator_order(const Event& event) {
       }
       break;
     }
-    default: stale();
+    default:
+      stale();
   }
 }
 

@@ -11,16 +11,26 @@ using Phase = StageRecord::Phase;
 
 const char* name_of(Instance::Life life) {
   switch (life) {
-    case Life::off: return "off";
-    case Life::expected: return "expected";
-    case Life::provisioning: return "provisioning";
-    case Life::loading: return "loading";
-    case Life::ready: return "ready";
-    case Life::draining: return "draining";
-    case Life::drained: return "drained";
-    case Life::unloading: return "unloading";
-    case Life::stopping: return "stopping";
-    case Life::lost: return "lost";
+    case Life::off:
+      return "off";
+    case Life::expected:
+      return "expected";
+    case Life::provisioning:
+      return "provisioning";
+    case Life::loading:
+      return "loading";
+    case Life::ready:
+      return "ready";
+    case Life::draining:
+      return "draining";
+    case Life::drained:
+      return "drained";
+    case Life::unloading:
+      return "unloading";
+    case Life::stopping:
+      return "stopping";
+    case Life::lost:
+      return "lost";
   }
   return "?";
 }
@@ -65,13 +75,19 @@ void Scheduler::State::instance_event(const Event& event) {
   }
   if (command != nullptr) settle(*command);
   switch (event.kind) {
-    case EventKind::instance_provisioned: begin_load(*in, in->role); break;
-    case EventKind::instance_ready: become_ready(*in); break;
+    case EventKind::instance_provisioned:
+      begin_load(*in, in->role);
+      break;
+    case EventKind::instance_ready:
+      become_ready(*in);
+      break;
     case EventKind::instance_unloaded:
       host(*in, PoolId{});
       begin_load(*in, in->next_role);
       break;
-    case EventKind::instance_drained: drained(*in); break;
+    case EventKind::instance_drained:
+      drained(*in);
+      break;
     case EventKind::instance_stopped:
       for (std::size_t type = 0; type < setup.gpu_types.size(); ++type) {
         const Role& role = setup.roles[in->role.index()];
@@ -79,13 +95,17 @@ void Scheduler::State::instance_event(const Event& event) {
       }
       in->life = Life::off;
       break;
-    case EventKind::instance_lost: lose(*in); break;
+    case EventKind::instance_lost:
+      lose(*in);
+      break;
     case EventKind::reclaim_notice:
       in->stop_when_free = true;
       in->next_role = PoolId{};
       drain(*in);
       break;
-    case EventKind::start_failed: in->life = Life::off; break;
+    case EventKind::start_failed:
+      in->life = Life::off;
+      break;
     case EventKind::load_failed: {
       constexpr std::uint32_t kLoadAttempts = 3;
       if (++in->load_failures < kLoadAttempts) {
@@ -95,7 +115,8 @@ void Scheduler::State::instance_event(const Event& event) {
       }
       break;
     }
-    default: DF_CHECK(false, "{} is no event of an instance's life", name_of(event.kind));
+    default:
+      DF_CHECK(false, "{} is no event of an instance's life", name_of(event.kind));
   }
 }
 
@@ -116,8 +137,7 @@ void Scheduler::State::rebuild_hosts(const Instance& changed) {
   std::vector<CostClass> classes;
   for (const HostedStage& hosted : changed.hosted) {
     StageState& state = by_weights[hosted.weights.index()];
-    const auto place =
-        std::lower_bound(state.hosts.begin(), state.hosts.end(), changed.key.id);
+    const auto place = std::lower_bound(state.hosts.begin(), state.hosts.end(), changed.key.id);
     const bool listed = place != state.hosts.end() && *place == changed.key.id;
     const bool belongs = changed.life == Life::ready;
     if (listed == belongs) continue;

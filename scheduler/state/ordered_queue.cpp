@@ -19,9 +19,9 @@ void OrderedQueue::drop_chunk(std::size_t position) {
 }
 
 std::size_t OrderedQueue::chunk_for(const QueueEntry& entry) const {
-  const auto found = std::partition_point(
-      chunks_.begin(), chunks_.end(),
-      [&](const auto& chunk) { return chunk->entries[chunk->end - 1].before(entry); });
+  const auto found = std::partition_point(chunks_.begin(), chunks_.end(), [&](const auto& chunk) {
+    return chunk->entries[chunk->end - 1].before(entry);
+  });
   return static_cast<std::size_t>(found - chunks_.begin());
 }
 
@@ -49,9 +49,9 @@ void OrderedQueue::insert(const QueueEntry& entry) {
     position = chunk_for(entry);
   }
   Chunk& chunk = *chunks_[position];
-  QueueEntry* const place = std::partition_point(
-      chunk.entries + chunk.begin, chunk.entries + chunk.end,
-      [&](const QueueEntry& other) { return other.before(entry); });
+  QueueEntry* const place =
+      std::partition_point(chunk.entries + chunk.begin, chunk.entries + chunk.end,
+                           [&](const QueueEntry& other) { return other.before(entry); });
   if (chunk.end < kChunk) {
     std::move_backward(place, chunk.entries + chunk.end, chunk.entries + chunk.end + 1);
     *place = entry;
@@ -73,9 +73,9 @@ bool OrderedQueue::erase(const QueueEntry& entry) {
   const std::size_t position = chunk_for(entry);
   if (position == chunks_.size()) return false;
   Chunk& chunk = *chunks_[position];
-  QueueEntry* const place = std::partition_point(
-      chunk.entries + chunk.begin, chunk.entries + chunk.end,
-      [&](const QueueEntry& other) { return other.before(entry); });
+  QueueEntry* const place =
+      std::partition_point(chunk.entries + chunk.begin, chunk.entries + chunk.end,
+                           [&](const QueueEntry& other) { return other.before(entry); });
   if (place == chunk.entries + chunk.end || entry.before(*place)) return false;
   std::move(place + 1, chunk.entries + chunk.end, place);
   --chunk.end;

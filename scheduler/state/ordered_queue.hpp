@@ -12,9 +12,9 @@
 namespace disagfusion::scheduler {
 
 struct QueueEntry {
-  std::int64_t key = 0;        ///< smaller is served earlier
-  std::uint64_t number = 0;    ///< of the request: breaks ties
-  std::uint32_t request = 0;   ///< slot
+  std::int64_t key = 0;       ///< smaller is served earlier
+  std::uint64_t number = 0;   ///< of the request: breaks ties
+  std::uint32_t request = 0;  ///< slot
   NodeId node;
   [[nodiscard]] bool before(const QueueEntry& other) const {
     if (key != other.key) return key < other.key;

@@ -18,31 +18,32 @@ namespace disagfusion::scheduler {
 struct StageRecord {
   enum class Phase : std::uint8_t { waiting, queued, assigned, running, done };
   Phase phase = Phase::waiting;
-  std::uint8_t missing = 0;         ///< predecessors that have not finished
-  bool keep_ready = false;          ///< queued again as if it had never left the queue
-  std::uint8_t last_predecessor = 0;///< the predecessor (position in the model) that finished last
-  std::uint16_t open_inputs = 0;    ///< transfers on their way to the present batch
-  std::uint16_t attempt = 0;        ///< batches it has been put into
-  std::uint32_t next_step = 0;      ///< to resume from
-  std::uint32_t batch = kNoSlot;    ///< assigned, running
-  InstanceId bound{0};              ///< push: the instance in whose queue it waits
-  HandleKey output;                 ///< held, or expected from the running batch
-  HandleKey resume;                 ///< state of a preempted attempt
+  std::uint8_t missing = 0;  ///< predecessors that have not finished
+  bool keep_ready = false;   ///< queued again as if it had never left the queue
+  std::uint8_t last_predecessor =
+      0;                          ///< the predecessor (position in the model) that finished last
+  std::uint16_t open_inputs = 0;  ///< transfers on their way to the present batch
+  std::uint16_t attempt = 0;      ///< batches it has been put into
+  std::uint32_t next_step = 0;    ///< to resume from
+  std::uint32_t batch = kNoSlot;  ///< assigned, running
+  InstanceId bound{0};            ///< push: the instance in whose queue it waits
+  HandleKey output;               ///< held, or expected from the running batch
+  HandleKey resume;               ///< state of a preempted attempt
   std::int64_t queue_key = 0;
   TimePoint ready;
 };
 
 struct RequestRecord {
-  std::uint64_t number = 0;         ///< 0: the slot is free
+  std::uint64_t number = 0;  ///< 0: the slot is free
   TimePoint arrival, deadline = TimePoint::never();
   ModelId model;
   std::uint16_t retries = 0;
-  std::uint32_t shape = 0;          ///< Costs::intern
+  std::uint32_t shape = 0;  ///< Costs::intern
   std::int32_t priority = 0;
-  std::uint32_t first_stage = 0;    ///< in the stage table
-  std::uint16_t stages_left = 0;    ///< not done
-  bool started = false;             ///< some stage was given to an instance
-  std::uint16_t egress_left = 0;    ///< last outputs not yet at the controller
+  std::uint32_t first_stage = 0;  ///< in the stage table
+  std::uint16_t stages_left = 0;  ///< not done
+  bool started = false;           ///< some stage was given to an instance
+  std::uint16_t egress_left = 0;  ///< last outputs not yet at the controller
   HandleKey input, first_output;
   [[nodiscard]] RequestKey key(std::uint32_t slot) const {
     return {slot, static_cast<std::uint32_t>(number)};
@@ -55,11 +56,11 @@ struct HandleRecord {
   std::uint32_t generation = 0;
   Kind kind = Kind::output;
   Phase phase = Phase::expected;
-  bool doomed = false;              ///< release it as soon as no transfer reads it
-  std::uint16_t consumers = 0;      ///< stages (and the controller) that have not finished with it
+  bool doomed = false;          ///< release it as soon as no transfer reads it
+  std::uint16_t consumers = 0;  ///< stages (and the controller) that have not finished with it
   std::uint16_t open_transfers = 0;
-  std::uint16_t unsent = 0;         ///< consumers that hold its output slot up
-  std::uint32_t batch = kNoSlot;    ///< whose output slot it occupies
+  std::uint16_t unsent = 0;       ///< consumers that hold its output slot up
+  std::uint32_t batch = kNoSlot;  ///< whose output slot it occupies
   InstanceKey holder;
   RequestKey request;
   NodeId node;
@@ -70,18 +71,18 @@ struct CommandRecord {
   CommandKey key;
   ActionKind kind = ActionKind::enqueue;
   InstanceKey addressee;
-  std::uint32_t batch = kNoSlot;    ///< enqueue, extend, revoke, preempt, transfer: the batch ...
-  CommandKey target;                ///< ... if it still is this enqueue; cancel_transfer: the transfer
-  HandleKey handle;                 ///< transfer, release
-  RequestKey request;               ///< transfer: for whom; extend, revoke: the member
+  std::uint32_t batch = kNoSlot;  ///< enqueue, extend, revoke, preempt, transfer: the batch ...
+  CommandKey target;   ///< ... if it still is this enqueue; cancel_transfer: the transfer
+  HandleKey handle;    ///< transfer, release
+  RequestKey request;  ///< transfer: for whom; extend, revoke: the member
   std::uint32_t cancelled_by = kNoSlot;  ///< transfer: the open cancel
 };
 
 struct BatchMemberRecord {
   RequestKey request;
-  HandleKey output, state;          ///< state: to be kept when preempted
-  std::uint32_t extend = kNoSlot;   ///< the open extend command that brings it
-  bool dead = false;                ///< cancelled or moved elsewhere
+  HandleKey output, state;         ///< state: to be kept when preempted
+  std::uint32_t extend = kNoSlot;  ///< the open extend command that brings it
+  bool dead = false;               ///< cancelled or moved elsewhere
 };
 
 struct Batch {
@@ -89,46 +90,55 @@ struct Batch {
   CommandKey command;
   Phase phase = Phase::queued;
   bool revoking = false, preempting = false;
-  bool told = false;                ///< its output slot is freed by output_sent
+  bool told = false;  ///< its output slot is freed by output_sent
   InstanceId instance;
   std::uint8_t hosted = 0;
   NodeId node;
   std::uint32_t shape = 0, first_step = 0, last_step = 0;
-  std::uint32_t live = 0;           ///< members not dead
+  std::uint32_t live = 0;  ///< members not dead
   std::uint32_t counted_transfers = 0, ended_transfers = 0, unsent = 0;
   std::int64_t queue_key = 0;
-  Duration expected;                ///< seconds it is predicted to take
+  Duration expected;  ///< seconds it is predicted to take
   TimePoint started;
   std::vector<BatchMemberRecord> members;
   std::vector<std::uint32_t> transfers;  ///< open transfer commands that feed it
-  std::vector<std::uint32_t> edits;      ///< open extend, revoke and preempt commands that target it
+  std::vector<std::uint32_t> edits;  ///< open extend, revoke and preempt commands that target it
 };
 
 struct HostedStage {
   WeightsId weights;
   std::uint32_t used_slots = 0;
-  std::uint32_t outputs = 0;        ///< ended batches whose output occupies a slot
+  std::uint32_t outputs = 0;  ///< ended batches whose output occupies a slot
 };
 
 struct Instance {
   enum class Life : std::uint8_t {
-    off, expected, provisioning, loading, ready, draining, drained, unloading, stopping, lost,
+    off,
+    expected,
+    provisioning,
+    loading,
+    ready,
+    draining,
+    drained,
+    unloading,
+    stopping,
+    lost,
   };
   InstanceKey key;
   PoolId role, next_role;
   MachineId machine;
   Life life = Life::off;
-  bool pinned = false, held = false; ///< held: drained by an operator
+  bool pinned = false, held = false;  ///< held: drained by an operator
   bool stop_when_free = false;
   bool dirty = false;
   std::uint32_t load_failures = 0;
   std::uint32_t running = kNoSlot;  ///< batch
   TimePoint running_until;          ///< predicted
   Duration queued_work;
-  std::uint32_t handles = 0;        ///< held or expected here
-  std::vector<HostedStage> hosted;  ///< in serving order
-  std::vector<std::uint32_t> queue; ///< batches that have not started, in order
-  std::vector<OrderedQueue> bound;  ///< push: by hosted stage
+  std::uint32_t handles = 0;         ///< held or expected here
+  std::vector<HostedStage> hosted;   ///< in serving order
+  std::vector<std::uint32_t> queue;  ///< batches that have not started, in order
+  std::vector<OrderedQueue> bound;   ///< push: by hosted stage
   Duration bound_work;
 };
 

@@ -67,8 +67,8 @@ void Scheduler::State::arrive(const Event& event) {
     for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
       if (setup.graph.nodes[node_of(slot, i).index()].after.empty()) ++sources;
     }
-    request.input = new_handle(HandleRecord::Kind::input, {kController, 0}, event.request,
-                               node_of(slot, 0));
+    request.input =
+        new_handle(HandleRecord::Kind::input, {kController, 0}, event.request, node_of(slot, 0));
     HandleRecord& handle = *find(request.input);
     handle.phase = HandleRecord::Phase::held;
     handle.bytes = input_bytes;
@@ -136,7 +136,8 @@ void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position
   if (info.after.empty()) consume(request.input);
   for (const NodeId next : info.before) {
     StageRecord& successor = stage(slot, position_of(next));
-    if (successor.phase != Phase::waiting || successor.missing == 0) continue;  // a rerun for another
+    if (successor.phase != Phase::waiting || successor.missing == 0)
+      continue;  // a rerun for another
     successor.last_predecessor = static_cast<std::uint8_t>(position);
     if (--successor.missing == 0) {
       if (HandleRecord* handle = find(record.output)) ++handle->unsent;

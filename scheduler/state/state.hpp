@@ -29,7 +29,8 @@ struct Scheduler::State {
   void end(std::uint32_t slot, EndState state, Why why);
   void complete_stage(std::uint32_t slot, std::uint16_t position);
   void complete_if_all_done(std::uint32_t slot);
-  /// Puts one more attempt on the request's account; false (and the request has failed) when too many.
+  /// Puts one more attempt on the request's account; false (and the request has failed) when too
+  /// many.
   bool charge_retry(std::uint32_t slot);
   /// After a loss: reruns what is needed for the unfinished stages, "as far back as needed".
   void restore(std::uint32_t slot);
@@ -61,7 +62,8 @@ struct Scheduler::State {
     std::uint32_t request;
     NodeId node;
   };
-  /// Gives what became ready to instances, and freed instances what waits. The last step of an event.
+  /// Gives what became ready to instances, and freed instances what waits. The last step of an
+  /// event.
   void dispatch();
   void fill_freed();
   void offer_to_holders();
@@ -82,8 +84,7 @@ struct Scheduler::State {
                             const std::vector<QueueEntry>& entries, Action& action);
   void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
                   BatchMember& member);
-  void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request,
-                 HandleKey handle);
+  void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
   std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
   [[nodiscard]] QueueEntry entry_of(const Ready& ready);
   [[nodiscard]] Choice choose(WeightsId weights, const Ready& ready);
@@ -119,7 +120,8 @@ struct Scheduler::State {
   static const MemberOutcome* outcome_of(const Event& event, RequestKey request);
 
   // ---- handles.cpp
-  HandleKey new_handle(HandleRecord::Kind kind, InstanceKey holder, RequestKey request, NodeId node);
+  HandleKey new_handle(HandleRecord::Kind kind, InstanceKey holder, RequestKey request,
+                       NodeId node);
   HandleRecord* find(HandleKey key);
   void free_handle(HandleKey key);
   void consume(HandleKey key);
@@ -187,17 +189,17 @@ struct Scheduler::State {
   std::uint32_t handle_generation = 0;
   SlotTable<CommandRecord> commands;
   SlotTable<Batch> batches;
-  std::vector<Instance> instances;      // by InstanceId; [0] is the controller
+  std::vector<Instance> instances;  // by InstanceId; [0] is the controller
   std::uint64_t unfinished = 0, waiting_to_start = 0;
 
   struct StageState {
     OrderedQueue queue;
-    std::vector<InstanceId> hosts;           // ready, ascending
-    std::vector<std::uint32_t> open_batches; // not started, with room
+    std::vector<InstanceId> hosts;            // ready, ascending
+    std::vector<std::uint32_t> open_batches;  // not started, with room
   };
   std::vector<StageState> by_weights;
 
-  TimerHeap timers;                     // [0, weights): batch wait; then elasticity; then requests
+  TimerHeap timers;  // [0, weights): batch wait; then elasticity; then requests
   TimePoint armed = TimePoint::never();
   [[nodiscard]] std::uint32_t elasticity_timer() const {
     return static_cast<std::uint32_t>(by_weights.size());

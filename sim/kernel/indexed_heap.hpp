@@ -1,5 +1,6 @@
-// A 4-ary heap of (time, sequence) over dense identifiers, with change and removal of any: deadlines
-// of clients, flows of the network, messages under way. Only its minimum stands in the event list.
+// A 4-ary heap of (time, sequence) over dense identifiers, with change and removal of any:
+// deadlines of clients, flows of the network, messages under way. Only its minimum stands in the
+// event list.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // The event list: a winner tree (tournament tree) with one slot for each source of events. A source
-// has at most one next event; the tree holds the whole keys, so that finding the winner again after a
-// change is one load, one compare and one store a level, without branches.
+// has at most one next event; the tree holds the whole keys, so that finding the winner again after
+// a change is one load, one compare and one store a level, without branches.
 //
 // Source of the structure: D. E. Knuth, The Art of Computer Programming, vol. 3, 5.4.1 (selection
 // trees). docs/models/event-kernel.md has limits and figures.
@@ -17,8 +17,8 @@ namespace disagfusion::sim {
 
 __extension__ using EventKey = unsigned __int128;
 
-/// Keys order by (time, sequence); the slot rides in the low bits. 63 bits of nanoseconds, 44 bits of
-/// sequence, 20 bits of slot.
+/// Keys order by (time, sequence); the slot rides in the low bits. 63 bits of nanoseconds, 44 bits
+/// of sequence, 20 bits of slot.
 inline constexpr unsigned kSlotBits = 20;
 inline constexpr EventKey kNoEvent = ~EventKey{0};
 

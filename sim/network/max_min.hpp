@@ -44,7 +44,7 @@ class MaxMin {
   std::vector<Resource> resources_;
   std::vector<std::uint32_t> local_;  ///< by resource: position in resources_ plus 1, 0: not met
   struct Ends {
-    std::uint32_t first, second;      ///< positions in resources_
+    std::uint32_t first, second;  ///< positions in resources_
   };
   std::vector<Ends> ends_;
   std::vector<std::uint8_t> frozen_;

@@ -50,14 +50,14 @@ class Network {
   [[nodiscard]] double rate(TransferId transfer) const;
 
  private:
-  /// alone: on its links by itself, one event for the delivery. shared: its rate may change; an event
-  /// for the last byte. landing: all bytes gone. lane: constant delay, first in first out.
+  /// alone: on its links by itself, one event for the delivery. shared: its rate may change; an
+  /// event for the last byte. landing: all bytes gone. lane: constant delay, first in first out.
   enum class State : std::uint8_t { free, lane, alone, shared, landing };
   struct Transfer {
     State state = State::free;
-    bool cancelled = false;            ///< in the lane: skip it
+    bool cancelled = false;  ///< in the lane: skip it
     std::uint32_t egress = kNoResource, ingress = kNoResource;
-    double remaining = 0, rate = 0;    ///< bytes at `updated`; bytes/s
+    double remaining = 0, rate = 0;  ///< bytes at `updated`; bytes/s
     TimePoint updated, last_byte;
     Duration latency;
     std::uint32_t mark = 0;
@@ -96,8 +96,8 @@ class Network {
   std::size_t active_ = 0;
 
   MaxMin max_min_;
-  std::vector<MaxMin::Flow> component_;         // reused: the flows to share among, ...
-  std::vector<TransferId> members_;             // ... and whose they are
+  std::vector<MaxMin::Flow> component_;  // reused: the flows to share among, ...
+  std::vector<TransferId> members_;      // ... and whose they are
   std::vector<std::uint32_t> resource_mark_;
   std::uint32_t mark_ = 0;
 };

@@ -18,21 +18,38 @@ World::Instance* World::addressee(InstanceKey key) {
 
 void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   switch (action.kind) {
-    case ActionKind::enqueue: enqueue(action, buffer); break;
-    case ActionKind::extend: extend(action, buffer); break;
-    case ActionKind::revoke: revoke(action); break;
-    case ActionKind::preempt: preempt(action, buffer); break;
-    case ActionKind::transfer: start_transfer(action); break;
-    case ActionKind::cancel_transfer: cancel_transfer(action); break;
-    case ActionKind::release: release(action); break;
-    case ActionKind::provision: provision(action); break;
+    case ActionKind::enqueue:
+      enqueue(action, buffer);
+      break;
+    case ActionKind::extend:
+      extend(action, buffer);
+      break;
+    case ActionKind::revoke:
+      revoke(action);
+      break;
+    case ActionKind::preempt:
+      preempt(action, buffer);
+      break;
+    case ActionKind::transfer:
+      start_transfer(action);
+      break;
+    case ActionKind::cancel_transfer:
+      cancel_transfer(action);
+      break;
+    case ActionKind::release:
+      release(action);
+      break;
+    case ActionKind::provision:
+      provision(action);
+      break;
     case ActionKind::output_sent:
       if (Instance* in = addressee(action.instance)) {
         in->queue.output_sent(action.target);
         kick(*in);
       }
       break;
-    default: live_on(action);
+    default:
+      live_on(action);
   }
 }
 
@@ -71,7 +88,8 @@ void World::revoke(const Action& action) {
   }
 }
 
-/// Steps end at started + before + k per_step, k = 1, 2, ...: the first such instant not before now.
+/// Steps end at started + before + k per_step, k = 1, 2, ...: the first such instant not before
+/// now.
 void World::preempt(const Action& action, const ActionBuffer& buffer) {
   Instance* in = addressee(action.instance);
   if (in == nullptr) return;

@@ -25,7 +25,8 @@ bool World::rare_due() {
   Instance& in = instances_[rare.instance.id.index()];
   if (in.key != rare.instance) return false;
   switch (rare.kind) {
-    case Rare::Kind::loss_noticed: return in.life == Life::dead && tell_loss(in);
+    case Rare::Kind::loss_noticed:
+      return in.life == Life::dead && tell_loss(in);
     case Rare::Kind::reclaimed:
       if (in.life != Life::off && in.life != Life::dead) crash(in);
       return false;
@@ -34,7 +35,8 @@ bool World::rare_due() {
       come_back(in);
       return told;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -53,9 +55,9 @@ bool World::strike(const FaultSpec& fault) {
   return false;
 }
 
-/// The instance is gone with all it held. Messages it had sent still arrive. Its last heartbeat left
-/// at the last multiple of `heartbeat` of its life; the loss is noticed `lost_after` after that
-/// heartbeat arrived.
+/// The instance is gone with all it held. Messages it had sent still arrive. Its last heartbeat
+/// left at the last multiple of `heartbeat` of its life; the loss is noticed `lost_after` after
+/// that heartbeat arrived.
 void World::crash(Instance& in) {
   in.life = Life::dead;
   tree_.clear(tree_slot(in));

@@ -27,8 +27,8 @@ Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
   RequestRecord& request = requests_[first->request.slot];
   in.shape = request.shape;
   const Shape& shape = costs_.shape(request.shape);
-  const auto batch = static_cast<std::uint32_t>(entry.members.size()) *
-                     std::max<std::uint32_t>(1, shape.images);
+  const auto batch =
+      static_cast<std::uint32_t>(entry.members.size()) * std::max<std::uint32_t>(1, shape.images);
   const scheduler::Role& role = setup_.roles[in.role.index()];
   const predictor::Estimate& estimate =
       costs_.at(entry.node, request.shape, role.gpu, in.role.index(), batch);
@@ -71,8 +71,7 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
   return known;
 }
 
-void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry,
-                 double bytes) {
+void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes) {
   if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
   handles_[handle.slot] = {handle.generation, in.key, entry.command, entry.node.value, bytes};
   double& held = host_bytes_[in.machine.index()];
@@ -94,12 +93,11 @@ bool World::batch_ended(Instance& in) {
     outcome.request = member.request;
     outcome.handle = member.output;
     if (preempted) {
-      const auto kept = std::find_if(in.keep.begin(), in.keep.end(), [&](const auto& m) {
-        return m.request == member.request;
-      });
+      const auto kept = std::find_if(in.keep.begin(), in.keep.end(),
+                                     [&](const auto& m) { return m.request == member.request; });
       outcome.handle = kept == in.keep.end() ? HandleKey{} : kept->state;
-      outcome.kind = outcome.handle.valid() ? MemberOutcome::Kind::state
-                                            : MemberOutcome::Kind::dropped;
+      outcome.kind =
+          outcome.handle.valid() ? MemberOutcome::Kind::state : MemberOutcome::Kind::dropped;
     }
     if (outcome.handle.valid()) {
       const double bytes = output_bytes(entry.node, in.shape);
@@ -180,7 +178,8 @@ void World::live_on(const Action& action) {
       in->life = Life::off;
       in->loss_told = true;
       break;
-    default: DF_CHECK(false, "the world knows no {}", scheduler::name_of(action.kind));
+    default:
+      DF_CHECK(false, "the world knows no {}", scheduler::name_of(action.kind));
   }
 }
 

@@ -31,8 +31,7 @@ std::uint32_t largest_batch(const Scenario& scenario, const scheduler::Setup& se
 }  // namespace
 
 World::World(const Scenario& scenario, const scheduler::Setup& setup,
-             const predictor::CostModel& truth, traces::ArrivalSource& arrivals,
-             std::uint64_t seed)
+             const predictor::CostModel& truth, traces::ArrivalSource& arrivals, std::uint64_t seed)
     : scenario_(scenario),
       setup_(setup),
       truth_(truth),
@@ -62,8 +61,8 @@ World::World(const Scenario& scenario, const scheduler::Setup& setup,
     const scheduler::Role& role = setup.roles[in.role.index()];
     in.queue.host(role.stages, role.output_slots);
     make_links(in);
-    notes_.push({next_sequence(), now_, {}, EventKind::instance_ready, Reason::none, 0, in.key,
-                 {}, {}});
+    notes_.push(
+        {next_sequence(), now_, {}, EventKind::instance_ready, Reason::none, 0, in.key, {}, {}});
   }
   for (std::uint32_t i = 0; i < scenario.faults.size(); ++i) {
     schedule(scenario.faults[i].at, {Rare::Kind::fault, i, {}});
@@ -98,16 +97,21 @@ bool World::next() {
 bool World::due(std::uint32_t source) {
   if (source >= kInstances) return instance_due(instances_[source - kInstances]);
   switch (source) {
-    case kArrival: return arrival_due();
-    case kNetwork: return network_due();
-    case kControl: return control_due();
-    case kRare: return rare_due();
+    case kArrival:
+      return arrival_due();
+    case kNetwork:
+      return network_due();
+    case kControl:
+      return control_due();
+    case kRare:
+      return rare_due();
     case kTimer:
       tree_.clear(kTimer);
       event_ = Event{};
       event_.kind = EventKind::timer;
       return true;
-    default: break;
+    default:
+      break;
   }
   const std::uint32_t slot = cancels_.top().id;
   cancels_.pop();
@@ -253,13 +257,18 @@ void World::send_down(const Action& action, const ActionBuffer& buffer) {
 void World::apply(const ActionBuffer& buffer) {
   for (const Action& action : buffer.actions) {
     switch (action.kind) {
-      case scheduler::ActionKind::admit: break;
+      case scheduler::ActionKind::admit:
+        break;
       case scheduler::ActionKind::reject:
-      case scheduler::ActionKind::end_request: request_ended(action.request); break;
+      case scheduler::ActionKind::end_request:
+        request_ended(action.request);
+        break;
       case scheduler::ActionKind::arm_timer:
         tree_.set(kTimer, std::max(action.at, now_), next_sequence());
         break;
-      case scheduler::ActionKind::cancel_timer: tree_.clear(kTimer); break;
+      case scheduler::ActionKind::cancel_timer:
+        tree_.clear(kTimer);
+        break;
       default:
         if (delayed() && action.instance.id != kController) {
           send_down(action, buffer);
@@ -383,8 +392,7 @@ bool World::arrival_due() {
   body_.prompt_hash = present_.prompt_hash;
   body_.prompt_tokens = present_.prompt_tokens.value_or(0);
   const double model_input = scenario_.models[present_.model.index()].input_bytes.value_or(0);
-  body_.input_bytes =
-      present_.input_bytes.value_or(static_cast<std::uint64_t>(model_input));
+  body_.input_bytes = present_.input_bytes.value_or(static_cast<std::uint64_t>(model_input));
   body_.noise_seed = present_.index;
   if (present_.cancel_after) {
     if (cancel_keys_.size() <= key.slot) cancel_keys_.resize(key.slot + 1UL);

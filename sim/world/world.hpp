@@ -1,7 +1,7 @@
 // The simulated world: instances with their run queues, links, clients, faults and the control
 // plane, in virtual time. It decides nothing: next() gives the scheduler's next event, apply()
-// carries its actions out. At one instant the world first updates itself (a batch ends, the next one
-// starts), then tells the scheduler one event that names what started.
+// carries its actions out. At one instant the world first updates itself (a batch ends, the next
+// one starts), then tells the scheduler one event that names what started.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ namespace disagfusion::sim {
 class World {
  public:
   /// All must outlive the world. `seed` is the replication's.
-  World(const Scenario& scenario, const scheduler::Setup& setup,
-        const predictor::CostModel& truth, traces::ArrivalSource& arrivals, std::uint64_t seed);
+  World(const Scenario& scenario, const scheduler::Setup& setup, const predictor::CostModel& truth,
+        traces::ArrivalSource& arrivals, std::uint64_t seed);
 
   /// The next event for the scheduler, by now() and event(); false where nothing will happen any
   /// more, or the arrivals failed (problems()). What event() refers to lives until the next call.
@@ -81,13 +81,13 @@ class World {
     RunQueue queue;
     // What computes.
     TimePoint started, ends;
-    std::uint32_t shape = 0;       ///< of all members
+    std::uint32_t shape = 0;  ///< of all members
     double ns_before_steps = 0, ns_per_step = 0;
-    std::uint32_t stop_after = 0;  ///< preempting: steps done then; 0: runs to the end
+    std::uint32_t stop_after = 0;              ///< preempting: steps done then; 0: runs to the end
     std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
     // Commands that wait for time to pass.
     CommandKey life_command, drain;
-    TimePoint up_since;            ///< of this incarnation: phase of its heartbeats
+    TimePoint up_since;  ///< of this incarnation: phase of its heartbeats
     bool loss_told = true;
     TimePoint last_up, last_down;  ///< order of its messages
   };
@@ -103,7 +103,7 @@ class World {
     std::uint32_t generation = 0;  ///< 0: not held
     InstanceKey holder;
     CommandKey producer;
-    std::uint16_t node = 0;        ///< of the stage that made it
+    std::uint16_t node = 0;  ///< of the stage that made it
     double bytes = 0;
   };
   struct Moving {
@@ -215,12 +215,12 @@ class World {
   // clients
   traces::Request present_, upcoming_;
   bool arrival_known_ = false;
-  Ring<traces::Request> pending_;           ///< a closed loop's, at once
+  Ring<traces::Request> pending_;  ///< a closed loop's, at once
   scheduler::RequestBody body_;
-  std::vector<RequestRecord> requests_;     ///< by slot
+  std::vector<RequestRecord> requests_;  ///< by slot
   std::vector<std::uint32_t> free_requests_;
   std::uint64_t in_system_ = 0;
-  IndexedHeap cancels_;                     ///< by request slot
+  IndexedHeap cancels_;  ///< by request slot
   std::vector<RequestKey> cancel_keys_;
   Problems problems_;
 
@@ -229,16 +229,16 @@ class World {
   std::map<Shape, std::uint32_t> shape_ids_;
   Shape last_shape_;
   std::uint32_t last_shape_id_ = 0xffffffffU;
-  std::vector<std::uint64_t> uncovered_;    ///< by NodeId: shapes whose seconds are extrapolated
-  std::vector<double> output_bytes_;        ///< [shape x nodes + node], negative: not asked
+  std::vector<std::uint64_t> uncovered_;  ///< by NodeId: shapes whose seconds are extrapolated
+  std::vector<double> output_bytes_;      ///< [shape x nodes + node], negative: not asked
 
   // instances, links
-  std::vector<Instance> instances_;         ///< by InstanceId; [0] is the controller
+  std::vector<Instance> instances_;  ///< by InstanceId; [0] is the controller
   Network network_;
-  std::vector<std::uint32_t> machine_link_; ///< egress, then ingress = + 1; kNoResource: no nic
-  std::vector<Moving> moving_;              ///< by TransferId
-  std::vector<std::uint32_t> transfer_of_;  ///< by command slot: TransferId
-  std::vector<HandleRecord> handles_;       ///< by handle slot
+  std::vector<std::uint32_t> machine_link_;  ///< egress, then ingress = + 1; kNoResource: no nic
+  std::vector<Moving> moving_;               ///< by TransferId
+  std::vector<std::uint32_t> transfer_of_;   ///< by command slot: TransferId
+  std::vector<HandleRecord> handles_;        ///< by handle slot
   std::vector<double> host_bytes_, host_peak_;
 
   // control plane

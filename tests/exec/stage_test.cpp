@@ -48,7 +48,8 @@ class Emulated : public ::testing::Test {
     auto deployment = make_deployment(std::move(*scenario), true);
     ASSERT_TRUE(deployment) << deployment.error().front().text();
     deployment_ = *deployment;
-    backend_ = make_emulated_backend(context_.get_executor(), emulated_costs(*deployment_, PoolId{0}, 1));
+    backend_ =
+        make_emulated_backend(context_.get_executor(), emulated_costs(*deployment_, PoolId{0}, 1));
   }
 
   [[nodiscard]] BatchJob job(NodeId node, std::uint64_t seed, std::string input = "") const {
@@ -137,9 +138,10 @@ TEST(Picture, PpmRoundTrip) {
   const auto parsed = parse_ppm(text);
   ASSERT_EQ(parsed.size(), 2U);
   EXPECT_EQ(parsed[1].pixels, picture.pixels);
-  for (const std::string& bad : std::vector<std::string>{std::string("P5\n2 1\n255\n......"), text.substr(0, text.size() - 1), text + "x",
-                                std::string("P6\n0 1\n255\n"), std::string("P6\n99999 99999\n255\n"),
-                                std::string("P6\n2 1\n65535\n......"), std::string("P6\n")}) {
+  for (const std::string& bad : std::vector<std::string>{
+           std::string("P5\n2 1\n255\n......"), text.substr(0, text.size() - 1), text + "x",
+           std::string("P6\n0 1\n255\n"), std::string("P6\n99999 99999\n255\n"),
+           std::string("P6\n2 1\n65535\n......"), std::string("P6\n")}) {
     EXPECT_TRUE(parse_ppm(bad).empty()) << bad;
   }
 }

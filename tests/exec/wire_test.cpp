@@ -63,11 +63,12 @@ TEST(Framing, ReadsFramesInOrder) {
 TEST(Framing, AMalformedFrameEndsTheConnection) {
   using Heard = std::vector<std::uint64_t>;
   EXPECT_EQ(hear(""), Heard{});
-  EXPECT_EQ(hear(beat(1) + std::string("\0\0", 2)), Heard{1});                   // half a header
-  EXPECT_EQ(hear(beat(1) + beat(2).substr(0, 5)), Heard{1});                     // half a message
-  EXPECT_EQ(hear(beat(1) + std::string("\0\0\0\0", 4) + beat(2)), Heard{1});     // empty
+  EXPECT_EQ(hear(beat(1) + std::string("\0\0", 2)), Heard{1});                // half a header
+  EXPECT_EQ(hear(beat(1) + beat(2).substr(0, 5)), Heard{1});                  // half a message
+  EXPECT_EQ(hear(beat(1) + std::string("\0\0\0\0", 4) + beat(2)), Heard{1});  // empty
   EXPECT_EQ(hear(beat(1) + std::string("\xff\xff\xff\xff", 4) + beat(2)), Heard{1});  // too long
-  EXPECT_EQ(hear(beat(1) + std::string("\0\0\0\3\xff\xff\xff", 7) + beat(2)), Heard{1});  // no message
+  EXPECT_EQ(hear(beat(1) + std::string("\0\0\0\3\xff\xff\xff", 7) + beat(2)),
+            Heard{1});  // no message
   EXPECT_EQ(hear("GET / HTTP/1.1\r\n\r\n"), Heard{});
 }
 
@@ -133,12 +134,14 @@ TEST(Convert, ACommandOutOfRangeIsNone) {
   EXPECT_TRUE(refused([](wire::Command& c) { c.set_node(0x10000); }));
   EXPECT_TRUE(refused([](wire::Command& c) { c.set_weights(0x10000); }));
   EXPECT_TRUE(refused([](wire::Command& c) { c.set_source_port(0x10000); }));
-  EXPECT_TRUE(refused([](wire::Command& c) { c.mutable_members(0)->mutable_body()->set_model(0x10000); }));
+  EXPECT_TRUE(
+      refused([](wire::Command& c) { c.mutable_members(0)->mutable_body()->set_model(0x10000); }));
 }
 
 TEST(Convert, AnEventThatNoWorkerMayTellIsNone) {
   OwnedEvent event(EventKind::batch_finished);
-  event.members.push_back({{1, 2}, scheduler::MemberOutcome::Kind::output, scheduler::Reason::none, {3, 4}, 5});
+  event.members.push_back(
+      {{1, 2}, scheduler::MemberOutcome::Kind::output, scheduler::Reason::none, {3, 4}, 5});
   wire::WorkerEvent good;
   to_wire(event, 1, good);
   EXPECT_TRUE(from_wire(good, {InstanceId{1}, 1}));
@@ -150,8 +153,9 @@ TEST(Convert, AnEventThatNoWorkerMayTellIsNone) {
   for (const EventKind kind : {EventKind::request_arrived, EventKind::timer, EventKind::inventory,
                                EventKind::instance_lost, EventKind::controller_restarted,
                                EventKind::operator_order, EventKind::cancel_asked}) {
-    EXPECT_TRUE(refused([&](wire::WorkerEvent& e) { e.set_kind(static_cast<std::uint32_t>(kind)); }))
-        << scheduler::name_of(kind);
+    EXPECT_TRUE(refused([&](wire::WorkerEvent& e) {
+      e.set_kind(static_cast<std::uint32_t>(kind));
+    })) << scheduler::name_of(kind);
   }
   EXPECT_TRUE(refused([](wire::WorkerEvent& e) { e.set_kind(scheduler::kEventKinds); }));
   EXPECT_TRUE(refused([](wire::WorkerEvent& e) { e.set_reason(99); }));
@@ -185,8 +189,9 @@ TEST(Endpoint, OnlyLoopback) {
   for (const char* good : {"127.0.0.1:8080", "localhost:1", "[::1]:65535", "127.1.2.3:0"}) {
     EXPECT_TRUE(parse_loopback(good, "--listen")) << good;
   }
-  for (const char* bad : {"", "8080", "0.0.0.0:80", "192.168.1.1:80", "[::]:80", "127.0.0.1", "127.0.0.1:",
-                          "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80x", "example.org:80"}) {
+  for (const char* bad :
+       {"", "8080", "0.0.0.0:80", "192.168.1.1:80", "[::]:80", "127.0.0.1",
+        "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:80x", "example.org:80"}) {
     const auto parsed = parse_loopback(bad, "--listen");
     ASSERT_FALSE(parsed) << bad;
     EXPECT_EQ(parsed.error().size(), 1U);

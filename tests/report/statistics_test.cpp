@@ -16,8 +16,8 @@ TEST(Percentiles, InterpolateLinearlyBetweenOrderStatistics) {
   Percentiles p;
   for (const double s : {4.0, 1.0, 3.0, 2.0}) p.add(from_seconds(s));
   EXPECT_DOUBLE_EQ(*p.at(0), 1);
-  EXPECT_DOUBLE_EQ(*p.at(0.5), 2.5);   // h = 1.5
-  EXPECT_DOUBLE_EQ(*p.at(0.9), 3.7);   // h = 2.7
+  EXPECT_DOUBLE_EQ(*p.at(0.5), 2.5);  // h = 1.5
+  EXPECT_DOUBLE_EQ(*p.at(0.9), 3.7);  // h = 2.7
   EXPECT_DOUBLE_EQ(*p.at(1), 4);
 }
 
@@ -44,7 +44,8 @@ TEST(Percentiles, AboveAMillionTheSketchIsRightWithinATenthOfAPercent) {
   EXPECT_FALSE(p.exact());
   std::sort(values.begin(), values.end());
   for (const double q : {0.01, 0.5, 0.9, 0.99, 0.999}) {
-    const double exact = values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
+    const double exact =
+        values[static_cast<std::size_t>(q * static_cast<double>(values.size() - 1))];
     EXPECT_NEAR(*p.at(q), exact, 1e-3 * exact) << q;
   }
   EXPECT_DOUBLE_EQ(*p.at(1), values.back());

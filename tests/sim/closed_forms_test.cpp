@@ -1,5 +1,6 @@
 // V3: queues whose answers are known. Each case runs 10 replications from a fixed seed; both the
-// relative error and the relative half-width of the 95 % interval are at most 1 % (2 % at load 0.95).
+// relative error and the relative half-width of the 95 % interval are at most 1 % (2 % at load
+// 0.95).
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -110,22 +111,23 @@ TEST(ClosedForms, TandemJackson) {
                                        {"decoder", exponential(kService * 0.75), 1, "", ""}},
                                       workload(load, 1, 1'500'000)));
   const double lambda = load / kService;
-  const double expected = 1 / (2 / kService - lambda) + 4 * mmc_sojourn(load, 4) +
-                          1 / (1 / (0.75 * kService) - lambda);
+  const double expected =
+      1 / (2 / kService - lambda) + 4 * mmc_sojourn(load, 4) + 1 / (1 / (0.75 * kService) - lambda);
   expect_within(report.latency_mean, expected, 0.01, "tandem Jackson load 0.8");
 }
 
 TEST(ClosedForms, TwoExponentialStagesUnderSyncKeepTheirRate) {
-  // Two exponential stations, K places between them, blocking after service, the first never starved:
-  // throughput = mu (K + 2) / (K + 3) (G. C. Hunt, "Sequential arrays of waiting lines", 1956).
+  // Two exponential stations, K places between them, blocking after service, the first never
+  // starved: throughput = mu (K + 2) / (K + 3) (G. C. Hunt, "Sequential arrays of waiting lines",
+  // 1956).
   for (const int slots : {0, 1, 2, 4}) {
-    const auto report = report_of(chain(
-        {{"a", exponential(kService), 1, "", ""},
-         {"b", exponential(kService), 1, fmt::format("input_slots: {}", slots), ""}},
-        fmt::format("workload: {{closed_loop: {{concurrency: {}}}, requests: 300000}}\n"
-                    "policy: {{handoff: sync}}\n"
-                    "run: {{replications: 10, warmup: 20 s}}\n",
-                    slots + 20)));
+    const auto report = report_of(
+        chain({{"a", exponential(kService), 1, "", ""},
+               {"b", exponential(kService), 1, fmt::format("input_slots: {}", slots), ""}},
+              fmt::format("workload: {{closed_loop: {{concurrency: {}}}, requests: 300000}}\n"
+                          "policy: {{handoff: sync}}\n"
+                          "run: {{replications: 10, warmup: 20 s}}\n",
+                          slots + 20)));
     expect_within(report.throughput_rps, (slots + 2.0) / (slots + 3.0) / kService, 0.01,
                   fmt::format("sync, {} slots: throughput", slots));
   }

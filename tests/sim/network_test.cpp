@@ -35,8 +35,8 @@ TEST(Network, AloneTakesLatencyPlusBytesOverBandwidth) {
 TEST(Network, WithoutBandwidthOnlyLatencyCounts) {
   std::uint64_t sequence = 0;
   Network network(sequence);
-  const auto id = network.start(TimePoint{0}, kNoResource, network.add_resource(0), 1e12,
-                                from_seconds(0.5));
+  const auto id =
+      network.start(TimePoint{0}, kNoResource, network.add_resource(0), 1e12, from_seconds(0.5));
   EXPECT_NEAR(deliver_all(network)[id], 0.5, 1e-12);
 }
 
@@ -62,8 +62,8 @@ TEST(Network, ATransferThatStartsLaterSlowsTheOneUnderWay) {
   const auto first = network.start(TimePoint{0}, out, a, 100, {});
   const auto second = network.start(TimePoint{} + from_seconds(0.5), out, a, 25, {});
   const auto at = deliver_all(network);
-  EXPECT_NEAR(at.at(second), 1.0, 1e-8);   // 25 bytes at 50 bytes/s
-  EXPECT_NEAR(at.at(first), 1.25, 1e-8);   // 50, then 25 in 0.5 s, then 25 in 0.25 s
+  EXPECT_NEAR(at.at(second), 1.0, 1e-8);  // 25 bytes at 50 bytes/s
+  EXPECT_NEAR(at.at(first), 1.25, 1e-8);  // 50, then 25 in 0.5 s, then 25 in 0.25 s
 }
 
 TEST(Network, ALinkIsFreeOnceTheLastByteHasGoneThoughItHasNotLanded) {
@@ -185,7 +185,8 @@ TEST(Network, RandomTrafficNeverExceedsCapacityAndAllArrives) {
     int started = 0, delivered = 0;
     while (started < 200 || network.active() > 0) {
       const TimePoint arrival = now + from_seconds(random.exponential(0.3));
-      while (network.next().time <= (started < 200 ? arrival : TimePoint{TimePoint::never().ns - 1})) {
+      while (network.next().time <=
+             (started < 200 ? arrival : TimePoint{TimePoint::never().ns - 1})) {
         const TimePoint at = network.next().time;
         ASSERT_GE(at.ns, now.ns);
         now = at;

@@ -1,5 +1,5 @@
-// Cases 1 and 2 of the published system (arXiv 2605.25550 and its public code): what a queue without
-// transfers says, against what was measured there.
+// Cases 1 and 2 of the published system (arXiv 2605.25550 and its public code): what a queue
+// without transfers says, against what was measured there.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -33,12 +33,11 @@ TEST(PublishedCases, BurstOnAChain) {
       {"Qwen-Image-2512", 0.40, 18.8, 2.91, 8, 85.78, 143.37, 0, 0, 0.062},
   };
   for (const Burst& b : bursts) {
-    const auto run =
-        run_of(chain({{"encoder", fmt::format("{}", b.encoder), 1, "", ""},
-                      {"dit", fmt::format("{}", b.dit), 1, "", ""},
-                      {"decoder", fmt::format("{}", b.decoder), 1, "", ""}},
-                     fmt::format("workload: {{arrivals: {{process: burst}}, requests: {}}}\n",
-                                 b.requests)));
+    const auto run = run_of(chain(
+        {{"encoder", fmt::format("{}", b.encoder), 1, "", ""},
+         {"dit", fmt::format("{}", b.dit), 1, "", ""},
+         {"decoder", fmt::format("{}", b.decoder), 1, "", ""}},
+        fmt::format("workload: {{arrivals: {{process: burst}}, requests: {}}}\n", b.requests)));
     const std::string what = fmt::format("{} N = {}", b.model, b.requests);
     const auto close = [&](double simulated, double measured, const char* name) {
       if (measured == 0) return;
@@ -60,14 +59,14 @@ TEST(PublishedCases, RatioArithmetic) {
     int encoders, dits;
     double rate;
   };
-  for (const Fleet& f : {Fleet{1, 15, 1.0}, Fleet{10, 790, 25}, Fleet{20, 780, 50},
-                         Fleet{21, 779, 51.93}}) {
+  for (const Fleet& f :
+       {Fleet{1, 15, 1.0}, Fleet{10, 790, 25}, Fleet{20, 780, 50}, Fleet{21, 779, 51.93}}) {
     const int requests = static_cast<int>(f.rate * 1500);
-    const auto run = run_of(chain(
-        {{"encoder", "0.4", f.encoders, "", ""}, {"dit", "15", f.dits, "", ""}},
-        fmt::format("workload: {{closed_loop: {{concurrency: {}}}, requests: {}}}\n"
-                    "run: {{warmup: 100 s}}\n",
-                    2 * f.dits, requests)));
+    const auto run =
+        run_of(chain({{"encoder", "0.4", f.encoders, "", ""}, {"dit", "15", f.dits, "", ""}},
+                     fmt::format("workload: {{closed_loop: {{concurrency: {}}}, requests: {}}}\n"
+                                 "run: {{warmup: 100 s}}\n",
+                                 2 * f.dits, requests)));
     fmt::print("measured: {} encoders {} DiT {:.4g} request/s, arithmetic {}\n", f.encoders, f.dits,
                *run.throughput_rps, f.rate);
     EXPECT_NEAR(*run.throughput_rps, f.rate, 0.015 * f.rate);

@@ -47,10 +47,11 @@ double requests_per_second(const std::string& text, const char* what, double rea
     const double seconds = cpu() - start, elapsed = wall() - start_wall;
     if (!run) throw std::runtime_error(testing::text_of(run.error()));
     const auto requests = static_cast<double>(run->requests.completed);
-    fmt::print("measured: {} {:.3f} M requests/s ({:.0f} ns an event, {:.1f} events a request, "
-               "{:.2f} s CPU, {:.2f} s elapsed, reach {:.1f} M)\n",
-               what, requests / seconds * 1e-6, seconds / static_cast<double>(run->events) * 1e9,
-               static_cast<double>(run->events) / requests, seconds, elapsed, reach);
+    fmt::print(
+        "measured: {} {:.3f} M requests/s ({:.0f} ns an event, {:.1f} events a request, "
+        "{:.2f} s CPU, {:.2f} s elapsed, reach {:.1f} M)\n",
+        what, requests / seconds * 1e-6, seconds / static_cast<double>(run->events) * 1e9,
+        static_cast<double>(run->events) / requests, seconds, elapsed, reach);
     best = std::max(best, requests / seconds);
   }
   return best;
@@ -128,8 +129,9 @@ void f3() {
   const double before = peak_mb(), start = cpu();
   const auto run = simulation.run(0);
   if (!run) throw std::runtime_error(testing::text_of(run.error()));
-  fmt::print("measured: F3 10 M requests {:.0f} MB peak ({:.0f} MB before, {:.1f} s, reach 200 MB)\n",
-             peak_mb(), before, cpu() - start);
+  fmt::print(
+      "measured: F3 10 M requests {:.0f} MB peak ({:.0f} MB before, {:.1f} s, reach 200 MB)\n",
+      peak_mb(), before, cpu() - start);
 }
 
 }  // namespace

@@ -109,8 +109,8 @@ TEST_F(SimulateCommand, ATableNamesVerdictSourcesAndLimits) {
   options.replications = 3;
   const auto text = simulate(options);
   ASSERT_TRUE(text) << testing::text_of(text.error());
-  for (const char* part : {"verdict", "stable", "measured on A10", "means of costs",
-                           "not modelled", "95 % confidence interval"}) {
+  for (const char* part : {"verdict", "stable", "measured on A10", "means of costs", "not modelled",
+                           "95 % confidence interval"}) {
     EXPECT_NE(text->find(part), std::string::npos) << part << "\n" << *text;
   }
 }

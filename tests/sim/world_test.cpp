@@ -242,19 +242,20 @@ TEST(World, AnOverloadedShortRunIsNotCalledStable) {
 }
 
 TEST(World, TheJsonHasEveryKeyAndNoNaN) {
-  const Simulation simulation = simulation_of(
-      chain({{"a", "1", 1, "", ""}},
-            "workload: {arrivals: {process: burst}, requests: 1}\n"
-            "faults: [{at: 0.5 s, instance: 1, kind: crash}]\n"));
+  const Simulation simulation =
+      simulation_of(chain({{"a", "1", 1, "", ""}},
+                          "workload: {arrivals: {process: burst}, requests: 1}\n"
+                          "faults: [{at: 0.5 s, instance: 1, kind: crash}]\n"));
   RunOptions options;
   auto outcome = run(simulation, options);
   ASSERT_TRUE(outcome);
   const auto json = report::to_json(make_report(simulation, options, std::move(*outcome), 0.5));
   for (const char* key :
-       {"schema", "version", "scenario", "scenario_sha256", "seed", "replications", "belief",
-        "requests", "makespan_s", "throughput_rps", "latency_s", "slo", "stages", "pools",
-        "wait_s", "cost", "scaling", "costs_used", "stability", "warmup", "stale_events",
-        "not_modelled", "engine"}) {
+       {"schema",       "version",      "scenario",   "scenario_sha256", "seed",
+        "replications", "belief",       "requests",   "makespan_s",      "throughput_rps",
+        "latency_s",    "slo",          "stages",     "pools",           "wait_s",
+        "cost",         "scaling",      "costs_used", "stability",       "warmup",
+        "stale_events", "not_modelled", "engine"}) {
     EXPECT_TRUE(json.contains(key)) << key;
   }
   EXPECT_EQ(json["schema"], "disagfusion.result/1");
