@@ -73,7 +73,7 @@ std::vector<Layout> layouts(std::size_t groups, const std::vector<std::string>& 
     for (;;) {
       Layout layout;
       for (std::size_t b = 0; b < blocks.size(); ++b) {
-        layout.roles.push_back({blocks[b], gpus[digits[b]], 1});
+        layout.roles.push_back({blocks[b], gpus[digits[b]], 1, false});
       }
       all.push_back(std::move(layout));
       std::size_t place = 0;
@@ -106,8 +106,8 @@ std::string describe(const Candidate& candidate, const std::vector<StageGroup>& 
     for (const std::uint16_t group : role.groups) {
       stages += (stages.empty() ? "" : "+") + groups[group].name;
     }
-    text += fmt::format("{}{} {} on {}", text.empty() ? "" : ", ", candidate.counts[i], stages,
-                        role.gpu);
+    text += fmt::format("{}{} {} on {}{}", text.empty() ? "" : ", ", candidate.counts[i], stages,
+                        role.gpu, role.offload ? " (weights streamed)" : "");
   }
   return text;
 }
@@ -222,6 +222,7 @@ Scenario with_fleet(const Question& question, const Market& market, const Candid
     pool.gpu = role.gpu;
     pool.count = candidate.counts[i];
     pool.degree = role.degree;
+    pool.offload = role.offload;
     scenario.fleet.pools.push_back(std::move(pool));
   }
   return scenario;

@@ -23,6 +23,7 @@ struct RoleChoice {
   std::vector<std::uint16_t> groups;  ///< positions in stage_groups, ascending
   std::string gpu;
   std::uint32_t degree = 1;  ///< GPUs an instance
+  bool offload = false;      ///< weights do not fit: streamed from host memory
 };
 
 /// One way to cut a pipeline into pools: every group in exactly one role.

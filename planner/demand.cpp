@@ -5,6 +5,8 @@
 #include <map>
 #include <tuple>
 
+#include <fmt/format.h>
+
 #include "traces/arrivals.hpp"
 
 namespace disagfusion::planner {
@@ -55,15 +57,45 @@ Work::Work(const Demand& demand, const StageGraph& graph, const std::vector<Stag
            const predictor::CostModel& truth, const std::vector<std::string>& gpu_types)
     : demand_(demand), graph_(graph), groups_(groups), truth_(truth), gpu_types_(gpu_types) {}
 
-double Work::stage_seconds(NodeId node, const Shape& shape, const std::string& gpu) const {
-  const auto type = std::find(gpu_types_.begin(), gpu_types_.end(), gpu);
+predictor::Query Work::query(NodeId node, const Shape& shape, const RoleChoice& role) const {
+  const auto type = std::find(gpu_types_.begin(), gpu_types_.end(), role.gpu);
   predictor::Query query;
   query.node = node;
   query.shape = shape;
   query.gpu = GpuTypeId{static_cast<std::uint16_t>(type - gpu_types_.begin())};
   query.batch = std::max<std::uint32_t>(1, shape.images);
-  if (!truth_.supports(node, query.gpu)) return std::numeric_limits<double>::infinity();
-  return truth_.estimate(query).seconds;
+  query.degree = static_cast<std::uint16_t>(role.degree);
+  query.offload = role.offload;
+  return query;
+}
+
+double Work::stage_seconds(NodeId node, const Shape& shape, const RoleChoice& role) const {
+  const predictor::Query asked = query(node, shape, role);
+  if (!truth_.supports(node, asked.gpu)) return std::numeric_limits<double>::infinity();
+  return truth_.estimate(asked).seconds;
+}
+
+/// sum of resident weights + largest activations <= memory (docs/models/memory-check.md).
+std::string Work::too_large(const RoleChoice& role, const Scenario& scenario) const {
+  const auto gpu = scenario.gpus.find(role.gpu);
+  if (gpu == scenario.gpus.end() || gpu->second.memory_bytes <= 0) return {};
+  double weights = 0, activations = 0;
+  for (const std::uint16_t group : role.groups) {
+    for (const NodeId node : groups_[group].nodes) {
+      bool counted = false;
+      for (const Kind& kind : demand_.kinds) {
+        if (graph_.nodes[node.index()].model != kind.model) continue;
+        const predictor::Query asked = query(node, kind.shape, role);
+        if (!counted) weights += truth_.resident_weight_bytes(asked);
+        counted = true;
+        activations = std::max(activations, truth_.activation_bytes(asked));
+      }
+    }
+  }
+  if (weights + activations <= gpu->second.memory_bytes) return {};
+  return fmt::format("memory: {} on a {} needs {:.1f} GB of weights and {:.1f} GB of activations, it has {:.0f} GB",
+                     groups_[role.groups.front()].name, role.gpu, weights * 1e-9,
+                     activations * 1e-9, gpu->second.memory_bytes * 1e-9);
 }
 
 double Work::seconds(const RoleChoice& role) const {
@@ -72,7 +104,7 @@ double Work::seconds(const RoleChoice& role) const {
     for (const std::uint16_t group : role.groups) {
       for (const NodeId node : groups_[group].nodes) {
         if (graph_.nodes[node.index()].model != kind.model) continue;
-        total += kind.share * stage_seconds(node, kind.shape, role.gpu);
+        total += kind.share * stage_seconds(node, kind.shape, role);
       }
     }
   }
@@ -87,7 +119,7 @@ double Work::path(const Layout& layout, const Kind& kind) const {
     for (const std::uint16_t group : role.groups) {
       for (const NodeId node : groups_[group].nodes) {
         if (graph_.nodes[node.index()].model != kind.model) continue;
-        seconds[node] = stage_seconds(node, kind.shape, role.gpu);
+        seconds[node] = stage_seconds(node, kind.shape, role);
         order.push_back(node);
       }
     }

@@ -73,7 +73,8 @@ Judgement Judge::compare(const std::vector<Measured>& objectives, bool exact) co
   for (const Measured& objective : objectives) {
     const Spread spread = spread_of(objective.values, question_.confidence);
     const double half = exact ? 0 : spread.half;
-    const double lo = spread.mean - half, hi = spread.mean + half;
+    const double most = objective.at_least ? 1 : kLongestSeconds;  // a share stays one
+    const double lo = std::max(0.0, spread.mean - half), hi = std::min(most, spread.mean + half);
     const std::string range = half > 0 ? fmt::format(" ({} to {})", shown(lo, objective.at_least),
                                                      shown(hi, objective.at_least))
                                        : "";

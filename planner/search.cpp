@@ -101,7 +101,10 @@ struct Bounded {
 
 Bounded bound(const Ground& ground, const Work& work, const Layout& layout) {
   Bounded bounded{layout, {}, {}};
-  for (const RoleChoice& role : layout.roles) {
+  for (RoleChoice& role : bounded.layout.roles) {
+    role.offload = !work.too_large(role, ground.question.base).empty();
+    if (role.offload) bounded.pruned = work.too_large(role, ground.question.base);
+    if (!bounded.pruned.empty()) return bounded;
     const double seconds = work.seconds(role);
     if (!std::isfinite(seconds)) {
       bounded.pruned =
@@ -110,9 +113,9 @@ Bounded bound(const Ground& ground, const Work& work, const Layout& layout) {
     }
     bounded.fewest.push_back(fewest_instances(ground, seconds));
   }
-  bounded.pruned = latency_reason(ground, work, layout);
+  bounded.pruned = latency_reason(ground, work, bounded.layout);
   if (!bounded.pruned.empty()) return bounded;
-  const Candidate least{layout, bounded.fewest};
+  const Candidate least{bounded.layout, bounded.fewest};
   if (!ground.market.rent(least)) {
     bounded.pruned = fmt::format("capacity: at least {} are needed, the catalogue has fewer",
                                  describe(least, ground.groups));
@@ -196,7 +199,7 @@ class CostSearch {
         pruned_.push_back(std::move(bounded));
         continue;
       }
-      const auto rent = ground_.market.rent(Candidate{layout, bounded.fewest});
+      const auto rent = ground_.market.rent(Candidate{bounded.layout, bounded.fewest});
       plan_.lower_bound_usd_per_hour = std::min(plan_.lower_bound_usd_per_hour, rent->usd_per_hour);
       layouts_.push_back(std::move(bounded));
       push(layouts_.size() - 1, layouts_.back().fewest);

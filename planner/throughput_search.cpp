@@ -101,7 +101,7 @@ Candidate candidate_of(const Allocation& a, const std::vector<std::string>& gpus
   for (std::size_t b = 0; b < a.blocks.size(); ++b) {
     for (std::size_t g = 0; g < gpus.size(); ++g) {
       if (a.counts[b][g] == 0) continue;
-      candidate.layout.roles.push_back({a.blocks[b], gpus[g], 1});
+      candidate.layout.roles.push_back({a.blocks[b], gpus[g], 1, false});
       candidate.counts.push_back(a.counts[b][g]);
     }
   }
@@ -118,7 +118,7 @@ std::vector<Allocation> cuts(const Ground& ground, const Work& work) {
     for (const RoleChoice& role : layout.roles) {
       a.blocks.push_back(role.groups);
       std::vector<double> seconds;
-      for (const std::string& gpu : gpus) seconds.push_back(work.seconds({role.groups, gpu, 1}));
+      for (const std::string& gpu : gpus) seconds.push_back(work.seconds({role.groups, gpu, 1, false}));
       a.seconds.push_back(std::move(seconds));
       a.counts.emplace_back(gpus.size(), 0);
     }
@@ -161,6 +161,15 @@ Result<Plan> search_throughput(Ground& ground) {
   plan.groups = ground.groups;
   std::vector<Allocation> allocations = cuts(ground, work);
   for (Allocation& a : allocations) {
+    // A type whose memory the block does not fit is of no use to it.
+    for (std::size_t b = 0; b < a.blocks.size(); ++b) {
+      for (std::size_t g = 0; g < gpus.size(); ++g) {
+        const RoleChoice role{a.blocks[b], gpus[g], 1, false};
+        if (!work.too_large(role, ground.question.base).empty()) {
+          a.seconds[b][g] = std::numeric_limits<double>::infinity();
+        }
+      }
+    }
     fill(a, inventory);
     improve(a);
   }
