@@ -93,9 +93,11 @@ std::string Work::too_large(const RoleChoice& role, const Scenario& scenario) co
     }
   }
   if (weights + activations <= gpu->second.memory_bytes) return {};
-  return fmt::format("memory: {} on a {} needs {:.1f} GB of weights and {:.1f} GB of activations, it has {:.0f} GB",
-                     groups_[role.groups.front()].name, role.gpu, weights * 1e-9,
-                     activations * 1e-9, gpu->second.memory_bytes * 1e-9);
+  return fmt::format(
+      "memory: {} on a {} needs {:.1f} GB of weights and {:.1f} GB of activations, it has {:.0f} "
+      "GB",
+      groups_[role.groups.front()].name, role.gpu, weights * 1e-9, activations * 1e-9,
+      gpu->second.memory_bytes * 1e-9);
 }
 
 double Work::seconds(const RoleChoice& role) const {

@@ -40,7 +40,8 @@ class Work {
 
   /// Infinite where the type cannot run the stage.
   [[nodiscard]] double seconds(const RoleChoice& role) const;
-  /// Why the role does not fit its GPU's memory, with the numbers; empty when it does or nobody knows.
+  /// Why the role does not fit its GPU's memory, with the numbers; empty when it does or nobody
+  /// knows.
   [[nodiscard]] std::string too_large(const RoleChoice& role, const Scenario& scenario) const;
   /// Share of requests whose latency without any queue exceeds `bound` seconds on this layout.
   [[nodiscard]] double share_slower(const Layout& layout, double bound) const;
@@ -50,7 +51,8 @@ class Work {
  private:
   [[nodiscard]] double path(const Layout& layout, const Kind& kind) const;
   [[nodiscard]] double stage_seconds(NodeId node, const Shape& shape, const RoleChoice& role) const;
-  [[nodiscard]] predictor::Query query(NodeId node, const Shape& shape, const RoleChoice& role) const;
+  [[nodiscard]] predictor::Query query(NodeId node, const Shape& shape,
+                                       const RoleChoice& role) const;
 
   const Demand& demand_;
   const StageGraph& graph_;

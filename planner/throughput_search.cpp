@@ -118,7 +118,8 @@ std::vector<Allocation> cuts(const Ground& ground, const Work& work) {
     for (const RoleChoice& role : layout.roles) {
       a.blocks.push_back(role.groups);
       std::vector<double> seconds;
-      for (const std::string& gpu : gpus) seconds.push_back(work.seconds({role.groups, gpu, 1, false}));
+      for (const std::string& gpu : gpus)
+        seconds.push_back(work.seconds({role.groups, gpu, 1, false}));
       a.seconds.push_back(std::move(seconds));
       a.counts.emplace_back(gpus.size(), 0);
     }
