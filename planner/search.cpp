@@ -160,8 +160,8 @@ class CostSearch {
       const Candidate candidate{layouts_[next.layout].layout, next.counts};
       Result<Judgement> judgement = judge(candidate);
       if (!judgement) return fail(std::move(judgement.error()));
-      const Considered& seen =
-          plan_.simulated.emplace_back(candidate, next.usd_per_hour, std::move(*judgement));
+      const Considered& seen = plan_.simulated.emplace_back(
+          Considered{candidate, next.usd_per_hour, std::move(*judgement)});
       if (seen.judgement.verdict == Verdict::feasible) {
         plan_.best = seen;
         plan_.answer = undecided_.empty() ? Answer::feasible : Answer::undecided;

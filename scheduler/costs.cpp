@@ -62,7 +62,7 @@ Duration Costs::seconds(NodeId node, std::uint32_t shape, CostClass cost_class,
                         std::uint32_t requests, std::uint32_t first_step, std::uint32_t last_step) {
   double ns = uncorrected_ns(node, shape, cost_class, requests, first_step, last_step);
   if (online_) ns *= online_->factor(node, setup_.roles[class_roles_[cost_class].index()].gpu);
-  return {static_cast<std::int64_t>(ns + 0.5)};
+  return {std::llround(ns)};
 }
 
 double Costs::uncorrected_ns(NodeId node, std::uint32_t shape, CostClass cost_class,

@@ -106,7 +106,7 @@ void World::preempt(const Action& action, const ActionBuffer& buffer) {
   const auto members = buffer.members_of(action);
   in->keep.assign(members.begin(), members.end());
   const double at = in->ns_before_steps + steps * in->ns_per_step;
-  in->ends = std::max(now_, in->started + Duration{static_cast<std::int64_t>(at + 0.5)});
+  in->ends = std::max(now_, in->started + Duration{std::llround(at)});
   tree_.set(tree_slot(*in), in->ends, next_sequence());
 }
 

@@ -1,5 +1,6 @@
 // Simulated instances: computing, loading, draining, stopping.
 #include <algorithm>
+#include <cmath>
 
 #include "base/check.hpp"
 #include "sim/world/world.hpp"
@@ -44,7 +45,7 @@ Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
   in.ns_per_step = estimate.per_step_s * 1e9 * factor;
   in.ns_before_steps = entry.first_step == 0 ? estimate.fixed_s * 1e9 * factor : 0;
   const double ns = predictor::service_ns(estimate, entry.first_step, entry.last_step, factor);
-  return {static_cast<std::int64_t>(ns + 0.5)};
+  return {std::llround(ns)};
 }
 
 /// Starts what may start. The command that started, or none; the tree follows.
