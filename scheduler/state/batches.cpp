@@ -80,6 +80,8 @@ void Scheduler::State::settle_edits(Batch& batch) {
 void Scheduler::State::drop_batch(std::uint32_t slot) {
   Batch& batch = batches[slot];
   settle_edits(batch);
+  const WeightsId weights = setup.graph.nodes[batch.node.index()].weights;
+  erase_value(by_weights[weights.index()].open_batches, slot);
   batch.command = {};
   batches.release(slot);
 }

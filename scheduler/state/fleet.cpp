@@ -19,6 +19,9 @@ void Scheduler::State::timers_due() {
           stages_to_fill.end()) {
         stages_to_fill.push_back(weights);
       }
+      if (!setup.pull) {
+        for (const InstanceId host : by_weights[weights.index()].hosts) freed(host);
+      }
     } else if (id == elasticity_timer()) {
       run_elasticity();
     } else {

@@ -289,6 +289,9 @@ void Scheduler::State::lose(Instance& in) {
   for (std::uint32_t slot = 0; slot < commands.size(); ++slot) {
     if (!commands.live(slot) || commands[slot].addressee != key) continue;
     const CommandRecord command = commands[slot];
+    const bool edit = command.kind == ActionKind::extend || command.kind == ActionKind::revoke ||
+                      command.kind == ActionKind::preempt;
+    if (edit) continue;  // ends with its batch
     if (command.kind == ActionKind::enqueue) {
       fail_members(command.batch, hit);
       drop_batch(command.batch);

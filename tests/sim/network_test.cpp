@@ -204,7 +204,9 @@ TEST(Network, RandomTrafficNeverExceedsCapacityAndAllArrives) {
         }
         // Flows alone on their links are taken off lazily: count those that still flow only.
         for (std::size_t r = 0; r < used.size(); ++r) {
-          if (open.size() > 1) ASSERT_LE(used[r], capacity[r] * 2 + 1e-6);
+          if (open.size() > 1) {
+            ASSERT_LE(used[r], capacity[r] * 2 + 1e-6);
+          }
         }
       }
       if (started < 200) {

@@ -2,6 +2,8 @@
 // run with the protocol monitor on ends the program on a broken protocol; what is checked here is
 // how runs end: every request once, nothing stuck, accounts that agree, the same decisions each
 // time.
+#include <gtest/gtest.h>
+
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 

@@ -58,7 +58,7 @@ inline report::RunSummary run_of(const std::string& text, std::uint64_t seed = 0
 struct Stage {
   std::string name, cost;
   int count = 1;
-  std::string pool, output;
+  std::string pool = {}, output = {};
 };
 
 /// An inline model that is a chain of these stages, a pool for each on A10; `rest` holds workload,

@@ -51,7 +51,7 @@ struct Run {
 const Run& the_run() {
   static const std::unique_ptr<Run> run = [] {
     auto made = std::make_unique<Run>();
-    TextFiles files({{"bench.yaml", kScenario}});
+    TextFiles files{std::vector<SourceText>{{"bench.yaml", kScenario}}};
     const Scenario scenario = *load_scenario("bench.yaml", files);
     made->setup = *make_setup(scenario, false);
     const std::string path =
