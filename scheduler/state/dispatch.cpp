@@ -149,8 +149,8 @@ bool Scheduler::State::offer_to_holder(std::size_t place) {
       }
       return false;
     };
-    if (i == place || (other.node == r.node && requests[other.request].shape == shape &&
-                       theirs.next_step == record.next_step && holds_theirs())) {
+    if (one_entry.empty() || (other.node == r.node && requests[other.request].shape == shape &&
+                              theirs.next_step == record.next_step && holds_theirs())) {
       one_entry.push_back(entry_of(other));
       ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(i));
     } else {
@@ -441,7 +441,7 @@ std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
     ++record.attempt;
     if (consumers > 0) {
       record.output = new_handle(HandleRecord::Kind::output, in.key, key, entry.node);
-      find(record.output)->consumers = static_cast<std::uint16_t>(consumers);
+      find(record.output)->consumers = readers_left(entry.request, entry.node);
     }
     batch.members.push_back({key, record.output, {}, kNoSlot, false});
     ++batch.live;
@@ -465,6 +465,15 @@ std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
                                  batch.last_step);
   in.queued_work += batch.expected;
   return action.members;
+}
+
+/// Stages that have not finished with this one's output, and the controller where it goes there.
+std::uint16_t Scheduler::State::readers_left(std::uint32_t request, NodeId node) {
+  std::uint16_t readers = setup.has_output[node.index()] != 0 ? 1 : 0;
+  for (const NodeId next : setup.graph.nodes[node.index()].before) {
+    if (stage(request, position_of(next)).phase != Phase::done) ++readers;
+  }
+  return readers;
 }
 
 void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot, const QueueEntry& entry,

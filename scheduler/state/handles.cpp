@@ -52,8 +52,7 @@ void Scheduler::State::release_when_free(HandleKey key) {
   HandleRecord* handle = find(key);
   if (handle == nullptr || handle->phase == HandleRecord::Phase::releasing) return;
   if (handle->phase == HandleRecord::Phase::expected) return;  // its batch decides
-  while (handle->unsent > 0) note_sent(key);
-  handle = find(key);
+  park(key);
   if (handle->open_transfers > 0) {
     handle->doomed = true;
     return;
@@ -132,6 +131,9 @@ void Scheduler::State::transfer_ended(const Event& event) {
     note_landed(*batch, command.batch, command);
   } else if (finished && !for_batch && wanted) {
     note_sent(command.handle);
+    if (const HandleRecord* handle = find(command.handle)) {
+      stage(command.request.slot, position_of(handle->node)).delivered = true;
+    }
     consume(command.handle);
     --requests[command.request.slot].egress_left;
     complete_if_all_done(command.request.slot);

@@ -20,6 +20,7 @@ struct StageRecord {
   Phase phase = Phase::waiting;
   std::uint8_t missing = 0;  ///< predecessors that have not finished
   bool keep_ready = false;   ///< queued again as if it had never left the queue
+  bool delivered = false;    ///< a last stage's output that is at the controller
   std::uint8_t last_predecessor =
       0;                          ///< the predecessor (position in the model) that finished last
   std::uint16_t open_inputs = 0;  ///< transfers on their way to the present batch

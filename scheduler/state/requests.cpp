@@ -133,7 +133,6 @@ void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position
   if (record.resume.valid()) consume(record.resume);
   record.resume = {};
   for (const NodeId before : info.after) consume(stage(slot, position_of(before)).output);
-  if (info.after.empty()) consume(request.input);
   for (const NodeId next : info.before) {
     StageRecord& successor = stage(slot, position_of(next));
     if (successor.phase != Phase::waiting || successor.missing == 0)
@@ -238,6 +237,43 @@ bool Scheduler::State::charge_retry(std::uint32_t slot) {
   return false;
 }
 
+/// A finished stage waits again; what it reads has one reader more.
+void Scheduler::State::run_again(std::uint32_t slot, std::uint16_t position) {
+  RequestRecord& request = requests[slot];
+  StageRecord& record = stage(slot, position);
+  const NodeId node = node_of(slot, position);
+  record.phase = Phase::waiting;
+  record.output = {};
+  ++request.stages_left;
+  ++unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+  for (const NodeId before : setup.graph.nodes[node.index()].after) {
+    StageRecord& maker = stage(slot, position_of(before));
+    const bool made = maker.phase == Phase::done;
+    if (!made && maker.phase != Phase::assigned && maker.phase != Phase::running) {
+      continue;  // its readers are counted when it is given away
+    }
+    if (!made || readable(maker.output)) {
+      if (HandleRecord* handle = find(maker.output)) ++handle->consumers;
+    } else {
+      maker.output = {};
+    }
+  }
+}
+
+/// An output for a join that lacks a predecessor again holds no slot.
+void Scheduler::State::park(HandleKey key) {
+  for (const HandleRecord* handle = find(key); handle != nullptr && handle->unsent > 0;
+       handle = find(key)) {
+    note_sent(key);
+  }
+}
+
+/// Held, and not on its way out.
+bool Scheduler::State::readable(HandleKey key) {
+  const HandleRecord* handle = find(key);
+  return handle != nullptr && handle->phase == HandleRecord::Phase::held && !handle->doomed;
+}
+
 void Scheduler::State::restore(std::uint32_t slot) {
   const ModelId model = requests[slot].model;
   const NodeId first = setup.graph.first_node[model.index()];
@@ -254,18 +290,15 @@ void Scheduler::State::restore(std::uint32_t slot) {
   for (auto place = order.rbegin(); place != order.rend(); ++place) {
     StageRecord& record = stage(slot, *place);
     const StageNode& info = setup.graph.nodes[first.index() + *place];
-    if (record.phase != Phase::done || record.output.valid()) continue;
-    bool wanted = info.before.empty() && setup.has_output[first.index() + *place] != 0 &&
-                  requests[slot].egress_left > 0;
+    if (record.phase != Phase::done || readable(record.output)) continue;
+    bool wanted =
+        info.before.empty() && setup.has_output[first.index() + *place] != 0 && !record.delivered;
     for (const NodeId next : info.before) {
       const StageRecord& successor = stage(slot, position_of(next));
       wanted = wanted || (successor.phase != Phase::done && successor.phase != Phase::running &&
                           !(successor.resume.valid()));
     }
-    if (!wanted) continue;
-    record.phase = Phase::waiting;
-    ++requests[slot].stages_left;
-    ++unfinished_work[requests[slot].shape * setup.graph.nodes.size() + first.index() + *place];
+    if (wanted) run_again(slot, *place);
   }
   // Forwards: what lacks an input waits, what has them all is ready.
   for (const std::uint16_t position : order) {
@@ -282,6 +315,9 @@ void Scheduler::State::restore(std::uint32_t slot) {
       record.phase = Phase::waiting;
     }
     record.missing = missing;
+    if (missing > 0) {
+      for (const NodeId before : info.after) park(stage(slot, position_of(before)).output);
+    }
     if (missing == 0 && record.phase == Phase::waiting) make_ready(slot, position);
   }
 }

@@ -34,6 +34,9 @@ struct Scheduler::State {
   bool charge_retry(std::uint32_t slot);
   /// After a loss: reruns what is needed for the unfinished stages, "as far back as needed".
   void restore(std::uint32_t slot);
+  void run_again(std::uint32_t slot, std::uint16_t position);
+  [[nodiscard]] bool readable(HandleKey key);
+  void park(HandleKey key);
   void make_ready(std::uint32_t slot, std::uint16_t position);
   void withdraw(std::uint32_t slot, std::uint16_t position);
   [[nodiscard]] bool alive(RequestKey key) const {
@@ -82,6 +85,7 @@ struct Scheduler::State {
   void assign(Instance& in, std::uint8_t hosted, const std::vector<QueueEntry>& entries);
   std::uint32_t add_members(Batch& batch, std::uint32_t slot,
                             const std::vector<QueueEntry>& entries, Action& action);
+  [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
   void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
                   BatchMember& member);
   void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
