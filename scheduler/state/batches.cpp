@@ -50,7 +50,8 @@ void Scheduler::State::start(CommandKey key) {
   batch.started = now;
   in.running = slot;
   in.running_until = now + batch.expected;
-  for (const BatchMemberRecord& member : batch.members) {
+  for (BatchMemberRecord& member : batch.members) {
+    readmit(slot, member);
     if (!member.dead)
       stages[requests[member.request.slot].first_stage + position_of(batch.node)].phase =
           Phase::running;
@@ -144,7 +145,7 @@ void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemb
     free_handle(member.output);
     handle = nullptr;
   }
-  if (member.dead || !alive(member.request)) {
+  if ((member.dead && !readmit(slot, member)) || !alive(member.request)) {
     if (handle != nullptr) release_when_free(member.output);
     return;
   }
@@ -189,7 +190,8 @@ void Scheduler::State::batch_preempted(const Event& event) {
   freed(in->key.id);
   if (event.started.valid()) start(event.started);
   Batch& batch = batches[slot];
-  for (const BatchMemberRecord& member : batch.members) {
+  for (BatchMemberRecord& member : batch.members) {
+    readmit(slot, member);
     if (member.output.valid() && find(member.output) != nullptr) free_handle(member.output);
     const MemberOutcome* outcome = outcome_of(event, member.request);
     const bool kept = outcome != nullptr && outcome->kind == MemberOutcome::Kind::state;
@@ -224,7 +226,8 @@ void Scheduler::State::batch_revoked(const Event& event) {
   Instance* in = present(event);
   if (in == nullptr) return;
   if (CommandRecord* partial = find(event.command, ActionKind::revoke)) {
-    Batch& batch = batches[partial->batch];
+    const std::uint32_t slot = partial->batch;
+    Batch& batch = batches[slot];
     erase_value(batch.edits, partial->key.slot);
     const RequestKey gone = partial->request;
     settle(*partial);
@@ -233,7 +236,9 @@ void Scheduler::State::batch_revoked(const Event& event) {
                      [&](const BatchMemberRecord& m) { return m.request == gone && m.dead; });
     if (member != batch.members.end()) {
       if (find(member->output) != nullptr) free_handle(member->output);
+      const BatchMemberRecord left = *member;
       batch.members.erase(member);
+      has_left(slot, left);
     }
     return;
   }
@@ -249,6 +254,7 @@ void Scheduler::State::batch_revoked(const Event& event) {
   Batch& batch = batches[slot];
   for (const BatchMemberRecord& member : batch.members) {
     if (find(member.output) != nullptr) free_handle(member.output);
+    has_left(slot, member);
     if (member.dead || !alive(member.request)) continue;
     StageRecord& record = stage(member.request.slot, position_of(batch.node));
     record.phase = Phase::waiting;
@@ -265,10 +271,10 @@ void Scheduler::State::batch_revoked(const Event& event) {
 /// Everything of this batch that is wanted must run again; the batch itself is over.
 void Scheduler::State::fail_members(std::uint32_t slot, std::vector<std::uint32_t>& hit) {
   Batch& batch = batches[slot];
-  for (const BatchMemberRecord& member : batch.members) {
+  for (BatchMemberRecord& member : batch.members) {
     if (find(member.output) != nullptr) free_handle(member.output);
     if (find(member.state) != nullptr) free_handle(member.state);
-    if (member.dead || !alive(member.request)) continue;
+    if ((member.dead && !readmit(slot, member)) || !alive(member.request)) continue;
     StageRecord& record = stage(member.request.slot, position_of(batch.node));
     record.phase = Phase::waiting;
     record.batch = kNoSlot;
@@ -305,6 +311,31 @@ void Scheduler::State::batch_refused(const Event& event) {
   for (const std::uint32_t request : failed) {
     if (requests[request].number != 0 && charge_retry(request)) restore(request);
   }
+}
+
+bool Scheduler::State::readmit(std::uint32_t slot, BatchMemberRecord& member) {
+  if (!member.dead || !alive(member.request)) return false;
+  Batch& batch = batches[slot];
+  StageRecord& record = stage(member.request.slot, position_of(batch.node));
+  if (record.leaving != slot) return false;
+  record.leaving = kNoSlot;
+  DF_CHECK(record.phase == Phase::waiting);
+  record.phase = batch.phase == Batch::Phase::queued ? Phase::assigned : Phase::running;
+  record.batch = slot;
+  record.output = member.output;
+  record.open_inputs = 0;
+  member.dead = false;
+  ++batch.live;
+  return true;
+}
+
+void Scheduler::State::has_left(std::uint32_t slot, const BatchMemberRecord& member) {
+  if (!member.dead || !alive(member.request)) return;
+  const std::uint16_t position = position_of(batches[slot].node);
+  StageRecord& record = stage(member.request.slot, position);
+  if (record.leaving != slot) return;
+  record.leaving = kNoSlot;
+  make_ready_if_free(member.request.slot, position);
 }
 
 // ---- edits -------------------------------------------------------------------------------------
@@ -422,7 +453,10 @@ void Scheduler::State::edit_too_late(const Event& event) {
   Batch& batch = batches[slot];
   erase_value(batch.edits, ended.key.slot);
   settle(*edit);
-  if (ended.kind == ActionKind::revoke) batch.revoking = batch.revoking && ended.request.valid();
+  if (ended.kind == ActionKind::revoke) {
+    batch.revoking = batch.revoking && ended.request.valid();
+    for (BatchMemberRecord& member : batch.members) readmit(slot, member);
+  }
   if (ended.kind == ActionKind::preempt) {
     batch.preempting = false;
     for (BatchMemberRecord& member : batch.members) {
@@ -439,6 +473,7 @@ void Scheduler::State::edit_too_late(const Event& event) {
   if (find(member->output) != nullptr) free_handle(member->output);
   const BatchMemberRecord gone = *member;
   batch.members.erase(member);
+  has_left(slot, gone);
   if (gone.dead || !alive(gone.request)) return;
   --batch.live;
   StageRecord& record = stage(gone.request.slot, position_of(batch.node));

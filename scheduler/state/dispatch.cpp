@@ -176,6 +176,7 @@ void Scheduler::State::offer(const Ready& r) {
   const bool waits = policies.batching->wait().ns > 0;
   if (state.queue.empty() && !waits) {
     const Choice choice = choose(weights, r);
+    if (!choice.idle && policies.preemption->enabled() && offer_to_victim(r)) return;
     if (!choice.idle && try_extend(r)) return;
     if (choice.instance != kController) {
       Instance& in = instances[choice.instance.index()];
@@ -416,6 +417,10 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
     by_weights[info.weights.index()].open_batches.push_back(slot);
   }
   touch(in.key.id);
+  if (!policies.preemption->enabled()) return;
+  for (const BatchMemberRecord& member : batches[slot].members) {
+    preempt_if_urgent(in, member.request.slot);
+  }
 }
 
 std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
@@ -508,37 +513,72 @@ void Scheduler::State::add_input(Batch& batch, std::uint32_t slot, std::uint32_t
 
 // ---- preemption --------------------------------------------------------------------------------
 
-void Scheduler::State::try_preempt(const Ready& r) {
+RunningBatch Scheduler::State::running_batch(std::uint32_t slot) const {
+  const Batch& batch = batches[slot];
+  RunningBatch running;
+  running.batch = slot;
+  running.earliest_deadline = TimePoint::never();
+  for (const BatchMemberRecord& member : batch.members) {
+    if (member.dead) continue;
+    running.earliest_deadline =
+        std::min(running.earliest_deadline, requests[member.request.slot].deadline);
+  }
+  running.remaining = batch.started + batch.expected - now;
+  running.steps = batch.last_step - batch.first_step;
+  return running;
+}
+
+/// The batch of this stage that yields to the request, or kNoSlot.
+std::uint32_t Scheduler::State::find_victim(const Ready& r) {
   const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
   running_batches.clear();
   for (const InstanceId id : by_weights[weights.index()].hosts) {
     const Instance& in = instances[id.index()];
-    if (in.running == kNoSlot) continue;
-    const Batch& batch = batches[in.running];
-    if (batch.preempting || setup.graph.nodes[batch.node.index()].weights != weights) continue;
-    RunningBatch running;
-    running.batch = in.running;
-    running.earliest_deadline = TimePoint::never();
-    for (const BatchMemberRecord& member : batch.members) {
-      if (member.dead || !alive(member.request)) continue;
-      running.earliest_deadline =
-          std::min(running.earliest_deadline, requests[member.request.slot].deadline);
-    }
-    running.remaining = batch.started + batch.expected - now;
-    running.steps = batch.last_step - batch.first_step;
-    running_batches.push_back(running);
+    if (in.running == kNoSlot || batches[in.running].preempting) continue;
+    if (setup.graph.nodes[batches[in.running].node.index()].weights != weights) continue;
+    running_batches.push_back(running_batch(in.running));
   }
-  const std::uint32_t chosen =
-      policies.preemption->victim(requests[r.request], now, running_batches);
-  if (chosen == kNoSlot) return;
-  // What is already queued there and can wait makes room for the urgent one.
-  Instance& in = instances[batches[chosen].instance.index()];
+  return policies.preemption->victim(requests[r.request], now, running_batches);
+}
+
+/// Where a victim's instance has a free slot the urgent request goes there; the victim is stopped
+/// once the inputs have landed (preempt_if_urgent), so that no step is lost to waiting.
+bool Scheduler::State::offer_to_victim(const Ready& r) {
+  const std::uint32_t victim = find_victim(r);
+  if (victim == kNoSlot) return false;
+  Instance& in = instances[batches[victim].instance.index()];
+  const std::uint8_t hosted = batches[victim].hosted;
+  if (acceptance(in, hosted).free_slots == 0) return false;
+  one_entry.assign(1, entry_of(r));
+  assign(in, hosted, one_entry);
+  return true;
+}
+
+/// The inputs of an urgent request are all there, and something less urgent runs: it yields.
+void Scheduler::State::preempt_if_urgent(Instance& in, std::uint32_t request) {
+  if (in.running == kNoSlot || batches[in.running].preempting) return;
+  const Batch& batch = batches[in.running];
+  const StageRecord& record = stage(request, position_of(batch.node));
+  if (record.batch == kNoSlot || record.open_inputs > 0) return;
+  if (batches[record.batch].instance != in.key.id || record.phase != Phase::assigned) return;
+  running_batches.assign(1, running_batch(in.running));
+  if (policies.preemption->victim(requests[request], now, running_batches) != kNoSlot) {
+    preempt(in.running);
+  }
+}
+
+/// No slot is free: what is queued at the victim's instance and can wait makes room.
+void Scheduler::State::try_preempt(const Ready& r) {
+  const std::uint32_t victim = find_victim(r);
+  if (victim == kNoSlot) return;
+  Instance& in = instances[batches[victim].instance.index()];
   const std::int64_t key = stage(r.request, position_of(r.node)).queue_key;
   if (!in.queue.empty()) {
     const std::uint32_t last = in.queue.back();
-    if (batches[last].queue_key > key && !batches[last].revoking) revoke(last);
+    if (batches[last].queue_key > key) revoke(last);
+  } else {
+    preempt(victim);
   }
-  preempt(chosen);
 }
 
 }  // namespace disagfusion::scheduler

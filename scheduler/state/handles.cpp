@@ -174,6 +174,9 @@ void Scheduler::State::note_landed(Batch& batch, std::uint32_t batch_slot,
   if (record.batch != batch_slot) return;
   DF_CHECK(record.open_inputs > 0);
   --record.open_inputs;
+  if (record.open_inputs == 0 && policies.preemption->enabled()) {
+    preempt_if_urgent(instances[batch.instance.index()], request);
+  }
   if (setup.graph.nodes[batch.node.index()].after.empty()) return;
   const HandleKey last = stage(request, record.last_predecessor).output;
   if (setup.sync_handoff ? record.open_inputs == 0 : command.handle == last) {

@@ -27,9 +27,11 @@ struct StageRecord {
   std::uint16_t attempt = 0;      ///< batches it has been put into
   std::uint32_t next_step = 0;    ///< to resume from
   std::uint32_t batch = kNoSlot;  ///< assigned, running
-  InstanceId bound{0};            ///< push: the instance in whose queue it waits
-  HandleKey output;               ///< held, or expected from the running batch
-  HandleKey resume;               ///< state of a preempted attempt
+  /// The batch of the last attempt, taken back but not yet answered: no new attempt before that.
+  std::uint32_t leaving = kNoSlot;
+  InstanceId bound{0};  ///< push: the instance in whose queue it waits
+  HandleKey output;     ///< held, or expected from the running batch
+  HandleKey resume;     ///< state of a preempted attempt
   std::int64_t queue_key = 0;
   TimePoint ready;
 };

@@ -120,6 +120,13 @@ void Scheduler::State::make_ready(std::uint32_t slot, std::uint16_t position) {
   ready.push_back({slot, node_of(slot, position)});
 }
 
+void Scheduler::State::make_ready_if_free(std::uint32_t slot, std::uint16_t position) {
+  const StageRecord& record = stage(slot, position);
+  if (record.phase == Phase::waiting && record.missing == 0 && record.leaving == kNoSlot) {
+    make_ready(slot, position);
+  }
+}
+
 void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position) {
   RequestRecord& request = requests[slot];
   StageRecord& record = stage(slot, position);
@@ -140,7 +147,7 @@ void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position
     successor.last_predecessor = static_cast<std::uint8_t>(position);
     if (--successor.missing == 0) {
       if (HandleRecord* handle = find(record.output)) ++handle->unsent;
-      make_ready(slot, position_of(next));
+      make_ready_if_free(slot, position_of(next));
     }
   }
   if (info.before.empty() && setup.has_output[node.index()] != 0) {
@@ -193,6 +200,7 @@ void Scheduler::State::withdraw(std::uint32_t slot, std::uint16_t position) {
     }
     case Phase::assigned:
     case Phase::running:
+      record.leaving = record.batch;
       kill_member(record.batch, key);
       break;
     case Phase::waiting:
@@ -318,7 +326,7 @@ void Scheduler::State::restore(std::uint32_t slot) {
     if (missing > 0) {
       for (const NodeId before : info.after) park(stage(slot, position_of(before)).output);
     }
-    if (missing == 0 && record.phase == Phase::waiting) make_ready(slot, position);
+    make_ready_if_free(slot, position);
   }
 }
 

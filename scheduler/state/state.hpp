@@ -38,6 +38,8 @@ struct Scheduler::State {
   [[nodiscard]] bool readable(HandleKey key);
   void park(HandleKey key);
   void make_ready(std::uint32_t slot, std::uint16_t position);
+  /// make_ready once nothing is missing and no attempt is being taken back.
+  void make_ready_if_free(std::uint32_t slot, std::uint16_t position);
   void withdraw(std::uint32_t slot, std::uint16_t position);
   [[nodiscard]] bool alive(RequestKey key) const {
     return key.slot < requests.size() && requests[key.slot].number != 0 &&
@@ -79,6 +81,10 @@ struct Scheduler::State {
   bool try_extend(const Ready& ready);
   void wait_in_queue(const Ready& ready);
   void try_preempt(const Ready& ready);
+  bool offer_to_victim(const Ready& ready);
+  void preempt_if_urgent(Instance& in, std::uint32_t request);
+  std::uint32_t find_victim(const Ready& ready);
+  [[nodiscard]] RunningBatch running_batch(std::uint32_t batch_slot) const;
   [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
@@ -115,6 +121,10 @@ struct Scheduler::State {
   void batch_extended(const Event& event);
   /// The request no longer wants what this batch would give it.
   void kill_member(std::uint32_t batch_slot, RequestKey request);
+  /// A member that was taken back runs all the same: it is wanted again. False: it was not.
+  bool readmit(std::uint32_t batch_slot, BatchMemberRecord& member);
+  /// A member that was taken back is out of the batch: its request may be given away again.
+  void has_left(std::uint32_t batch_slot, const BatchMemberRecord& member);
   void revoke(std::uint32_t batch_slot);
   void preempt(std::uint32_t batch_slot);
   void drop_batch(std::uint32_t batch_slot);

@@ -46,6 +46,7 @@ Network::TransferId Network::start(TimePoint now, std::uint32_t egress, std::uin
   const TransferId id = take();
   Transfer& t = transfers_[id];
   t = Transfer{};
+  t.order = sequence_++;
   t.egress = finite(egress) ? egress : kNoResource;
   t.ingress = finite(ingress) ? ingress : kNoResource;
   t.remaining = bytes;
@@ -72,10 +73,10 @@ void Network::deliver_after(TimePoint now, TransferId id, Duration delay) {
   Transfer& t = transfers_[id];
   if (lane_.empty() || lane_.back().time <= at) {
     t.state = State::lane;
-    lane_.push({at, sequence_++, id});
+    lane_.push({at, t.order, id});
   } else {
     t.state = State::landing;
-    heap_.set(id, at, sequence_++);
+    heap_.set(id, at, t.order);
   }
 }
 
@@ -120,7 +121,7 @@ void Network::start_alone(TimePoint now, TransferId id) {
   t.rate = rate;
   t.updated = now;
   t.last_byte = now + time_of_bytes(t.remaining, rate);
-  heap_.set(id, t.last_byte + t.latency, sequence_++);
+  heap_.set(id, t.last_byte + t.latency, t.order);
 }
 
 void Network::collect(std::uint32_t resource, TimePoint now) {
@@ -167,7 +168,7 @@ void Network::share(TimePoint now, std::uint32_t egress, std::uint32_t ingress) 
     t.state = State::shared;
     t.rate = component_[i].rate;
     t.last_byte = now + time_of_bytes(t.remaining, t.rate);
-    heap_.set(members_[i], t.last_byte, sequence_++);
+    heap_.set(members_[i], t.last_byte, t.order);
   }
 }
 
@@ -226,7 +227,7 @@ std::optional<Network::TransferId> Network::advance() {
     t.state = State::landing;
     share(now.time, egress, ingress);
     if (transfers_[id].latency.ns > 0) {
-      heap_.set(id, now.time + transfers_[id].latency, sequence_++);
+      heap_.set(id, now.time + transfers_[id].latency, transfers_[id].order);
       return std::nullopt;
     }
   } else if (t.state == State::alone) {

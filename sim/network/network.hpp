@@ -60,6 +60,7 @@ class Network {
     double remaining = 0, rate = 0;  ///< bytes at `updated`; bytes/s
     TimePoint updated, last_byte;
     Duration latency;
+    std::uint64_t order = 0;  ///< of starting: breaks ties
     std::uint32_t mark = 0;
   };
   struct LaneItem {

@@ -57,6 +57,7 @@ std::string random_model(int number, int stages) {
 
 struct Fleet {
   std::string text;
+  std::vector<std::string> roles;  // names, as elasticity knows them
   int instances = 0;
 };
 
@@ -67,6 +68,10 @@ Fleet random_fleet(int stages, bool own_pools) {
   const auto add = [&](const std::string& names) {
     const int count = 1 + below(3);
     fleet.instances += count;
+    fleet.roles.push_back(names);
+    for (std::size_t at; (at = fleet.roles.back().find(", ")) != std::string::npos;) {
+      fleet.roles.back().replace(at, 2, "+");
+    }
     pools += fmt::format("    - {{stages: [{}], gpu: A10, count: {}", names, count);
     if (!own_pools) {
       if (chance(40)) pools += fmt::format(", input_slots: {}", 1 + below(3));
@@ -104,9 +109,23 @@ std::string random_faults(int instances) {
     const int instance = 1 + below(instances);
     if (!hit.insert(instance).second) continue;
     text += fmt::format("  - {{at: {} s, instance: {}, kind: crash, repair: {} s}}\n",
-                        *rc::gen::inRange(0, 4000) / 100.0, instance, 1 + below(20));
+                        below(4000) / 100.0, instance, 1 + below(20));
   }
   return text + "startup: {load: 2 s}\n";
+}
+
+/// Moves that leave every stage somebody: of a role with the most instances nothing is known here,
+/// so an instance goes and, later, one comes back.
+std::string random_elasticity(const Fleet& fleet) {
+  if (fleet.roles.size() < 2 || !chance(30)) return one_of("static", "static", "hybrid");
+  const auto& from =
+      fleet.roles[static_cast<std::size_t>(below(static_cast<int>(fleet.roles.size())))];
+  const auto& to =
+      fleet.roles[static_cast<std::size_t>(below(static_cast<int>(fleet.roles.size())))];
+  const int at = 1 + below(30);
+  return fmt::format(
+      "{{name: schedule, moves: [{{at: {} s, from: {}, to: {}}}, {{at: {} s, from: {}, to: {}}}]}}",
+      at, from, to, at + 20, to, from);
 }
 
 std::string random_scenario() {
@@ -140,7 +159,7 @@ std::string random_scenario() {
       one_of("async", "sync"), one_of("pull", "push"), one_of("fifo", "deadline"),
       one_of("least-completion", "most-free"),
       one_of("none", "equal-shapes", "{name: equal-shapes, wait: 300 ms}"),
-      one_of("none", "none", "{name: deadline, remaining: 100 ms}"));
+      one_of("none", "none", "{name: deadline, remaining: 100 ms}"), random_elasticity(fleet));
   text += "costs:\n";
   for (int i = 0; i < stages; ++i) {
     text += fmt::format("  - {{stage: s{}, fixed: 0.0{}, per_step: 0.{}, distribution: {}}}\n", i,
