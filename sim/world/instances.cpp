@@ -63,7 +63,10 @@ World::CommandKey World::start_next(Instance& in) {
 void World::kick(Instance& in) {
   if (in.queue.running() != nullptr) return;
   const CommandKey started = start_next(in);
-  if (started.valid()) note(EventKind::batch_started, in.key, started);
+  if (!started.valid()) return;
+  note(EventKind::batch_started, in.key, started);
+  // A batch that takes no time ends after its start has been told.
+  if (in.ends == now_) tree_.set(tree_slot(in), in.ends, next_sequence());
 }
 
 double World::output_bytes(NodeId node, std::uint32_t shape) {

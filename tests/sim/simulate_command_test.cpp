@@ -37,7 +37,7 @@ class SimulateCommand : public ::testing::Test {
 
 const std::string kScenario = testing::chain(
     {{"a", "0.1, distribution: exponential", 1, "", "1 MB"}, {"b", "0.3", 4, "", ""}},
-    "workload: {arrivals: {process: poisson, rate: 8 /s}, requests: 200}\n"
+    "workload: {arrivals: {process: poisson, rate: 5 /s}, requests: 200}\n"
     "network: {latency: 5 ms, bandwidth: 1 GB/s}\n");
 
 TEST_F(SimulateCommand, WritesWholeFilesAndJson) {

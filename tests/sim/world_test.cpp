@@ -26,6 +26,12 @@ TEST(World, AChainWithoutNetworkIsPlainQueues) {
   EXPECT_NEAR(*run.stages[0].service_s, 1, 1e-9);
 }
 
+TEST(World, AStageMayTakeNoTime) {
+  const auto run = run_of(chain({{"a", "0", 1, "", ""}, {"b", "0", 1, "", ""}}, kBurstOf2));
+  EXPECT_EQ(run.requests.completed, 2U);
+  EXPECT_NEAR(*run.makespan_s, 0, 1e-12);
+}
+
 TEST(World, ATransferTakesLatencyPlusBytesOverBandwidth) {
   const auto run = run_of(chain({{"a", "1", 1, "", "1 MB"}, {"b", "3", 1, "", ""}},
                                 "workload: {arrivals: {process: burst}, requests: 1}\n"
