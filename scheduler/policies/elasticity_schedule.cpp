@@ -25,6 +25,7 @@ class ScheduleElasticity final : public ElasticityPolicy {
 
   TimePoint decide(const FleetView& view, std::vector<Move>& moves) override {
     for (; next_ < moves_.size() && moves_[next_].at <= view.now; ++next_) {
+      if (!possible(view, moves_[next_].move)) return view.now + kRetry;
       for (std::uint32_t i = 0; i < moves_[next_].count; ++i) moves.push_back(moves_[next_].move);
     }
     return first_wake();
@@ -34,6 +35,18 @@ class ScheduleElasticity final : public ElasticityPolicy {
   }
 
  private:
+  static constexpr Duration kRetry = {1'000'000'000};  // 1 s
+
+  /// A move whose instance is not ready yet (a live fleet that is still starting) waits for it.
+  static bool possible(const FleetView& view, const Move& move) {
+    if (!move.from.valid() || move.instance != kController) return true;
+    const std::vector<Role>& roles = view.setup->roles;
+    for (std::size_t i = 0; i < roles.size(); ++i) {
+      if (roles[i].name == roles[move.from.index()].name && (*view.roles)[i].ready > 0) return true;
+    }
+    return false;
+  }
+
   std::vector<ScheduledMove> moves_;
   std::size_t next_ = 0;
 };
