@@ -47,16 +47,22 @@ def wait_until_ready(url):
     sys.exit("the server is not ready after a minute")
 
 
-def fetch_images(url, out):
+def journal_text(program, out):
+    return subprocess.run([program, "verify", str(out / "state/journal.sqlite"), "--print"], check=True,
+                          capture_output=True, text=True).stdout
+
+
+def fetch_images(url, out, printed):
+    """Each request's image by its id, as its client would, named after its prompt."""
     folder = out / "images"
     folder.mkdir(exist_ok=True)
-    names = [line.rsplit(",", 1)[1] for line in
-             (ROOT / "traces/prompts.csv").read_text().splitlines()[1:]]
-    for name in names:
-        with urllib.request.urlopen(f"{url}/v1/requests/{name}", timeout=30) as answer:
+    arrived = re.findall(r'request_arrived .* id "([^"]+)" prompt "([^"]+)"', printed)
+    for identifier, prompt in arrived:
+        with urllib.request.urlopen(f"{url}/v1/requests/{identifier}", timeout=30) as answer:
             body = json.load(answer)
-        (folder / f"{name}.png").write_bytes(base64.b64decode(body["data"][0]["b64_json"]))
-    print(f"  {len(names)} images in {folder}")
+        image = base64.b64decode(body["data"][0]["b64_json"])
+        (folder / f"{prompt.replace(' ', '-')}.png").write_bytes(image)
+    print(f"  {len(arrived)} images in {folder}")
 
 
 def measured_seconds(printed):
@@ -85,15 +91,12 @@ def main():
         wait_until_ready(url)
         subprocess.run([program, "load", url, "--trace", str(ROOT / "traces/prompts.csv"),
                         "--out", str(out / "live")], check=True)
-        fetch_images(url, out)
+        fetch_images(url, out, journal_text(program, out))
     finally:
         process.terminate()
         process.wait(timeout=60)
-    journal = str(out / "state/journal.sqlite")
-    subprocess.run([program, "verify", journal], check=True)
-    printed = subprocess.run([program, "verify", journal, "--print"], check=True,
-                             capture_output=True, text=True).stdout
-    seconds = measured_seconds(printed)
+    subprocess.run([program, "verify", str(out / "state/journal.sqlite")], check=True)
+    seconds = measured_seconds(journal_text(program, out))
     print("  measured: " + ", ".join(f"{stage} {value * 1e3:.1f} ms" for stage, value in seconds.items()))
     simulate(program, out, seconds)
     print("\n  live (a) and simulated with the measured seconds (b):\n")
