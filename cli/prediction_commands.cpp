@@ -58,17 +58,17 @@ void add_prediction_commands(CLI::App& app, int& status) {
   command->add_option("--stage", one.stage, "encoder, dit, dit_step, decoder, ... or end_to_end");
   command->add_option("--gpu", one.gpu, "A GPU type of configs/hardware");
   command->add_option("--width", one.width, "Pixels; default the model's")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, 1000000U));
   command->add_option("--height", one.height, "Pixels; default the model's")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, 1000000U));
   command->add_option("--frames", one.frames, "Frames; default the model's")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, 1000000U));
   command->add_option("--steps", one.steps, "Denoising steps; default the model's")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--batch", one.batch, "Images at a time")->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, 1000000U));
+  command->add_option("--batch", one.batch, "Images at a time")->check(CLI::Range(1U, 1000000U));
   command->add_option("--dtype", one.dtype, "bf16, fp16, fp8, int8, fp4");
   command->add_option("--degree", one.degree, "GPUs that share one request")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, 1000000U));
   command->add_flag("--offload", one.offload, "Weights are streamed from host memory");
   command->add_flag("--json", options->json, "Print one JSON object");
   csv->excludes(model);

@@ -61,7 +61,7 @@ void add_load(CLI::App& app, int& status) {
   command->add_option("--out", options->out, "Folder for requests.csv; default the present one");
   command->add_option("--seed", options->seed, "Of the images' noise");
   command->add_option("--speed", options->speed, "Seconds of the trace in a second")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-6, 1e9));
   command->add_flag("--json", options->json, "Print the summary as JSON");
   command->callback([options, &status] {
     options->show_progress = progress_line();

@@ -56,7 +56,7 @@ void add_simulate(CLI::App& app, int& status) {
   command->add_option("--trace", options.trace, "A request trace, in place of the file's workload");
   command->add_option("--seed", options.seed, "In place of the file's");
   command->add_option("--replications", options.replications, "In place of the file's")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1U, 100000U));
   command->add_flag("--json", options.json, "Print the result as JSON");
   command->add_option("--out", options.out,
                       "Folder for result.json, requests.csv and trace.perfetto.json");
@@ -64,7 +64,7 @@ void add_simulate(CLI::App& app, int& status) {
   CLI::Option* real_time = command->add_flag("--real-time", asked->real_time,
                                              "On the machine's clock, with emulated instances");
   command->add_option("--speed", asked->speed, "Seconds of the scenario in a second")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1e-6, 1e9))
       ->needs(real_time);
   command->callback([asked, &status] { status = run_simulate(*asked); });
 }

@@ -34,7 +34,7 @@ void add_generate(CLI::App& trace, int& status) {
   command->add_option("--cv", options->cv, "Coefficient of variation of the gaps (gamma)");
   command->add_option("--requests", options->requests, "How many");
   CLI::Option* seconds = command->add_option("--duration", *duration, "Seconds of arrivals")
-                             ->check(CLI::PositiveNumber);
+                             ->check(CLI::Range(1e-6, 1e9));
   command->add_option("--seed", options->seed, "Of the random streams");
   command->add_option("--model", options->model, "A model of configs/models");
   command->add_option("--width", options->width, "Pixels");
