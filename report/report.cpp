@@ -123,8 +123,8 @@ void add_stages_and_pools(Report& report, const ReportInput& input) {
     PoolReport pool;
     pool.name = role.name;
     pool.gpu = setup.gpu_types[role.gpu.index()];
-    for (const WeightsId stage : role.stages) {
-      pool.stages.push_back(setup.graph.weights[stage.index()]);
+    for (const StageRef& stage : input.scenario->fleet.pools[p].stages) {
+      pool.stages.push_back(stage.text);
     }
     pool.count = role.initial_count;
     pool.degree = role.degree;
