@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""The command line as its user meets it: exit status, what goes to stdout and what to stderr, and that
+nothing is written on bad input."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = str(pathlib.Path(os.environ.get("DISAGFUSION_PROGRAM", ROOT / "build/release/disagfusion")).resolve())
+SCENARIOS = ROOT / "configs/scenarios"
+
+COMMANDS = ["simulate", "plan", "verify", "compare", "predict", "trace", "trace import", "trace generate",
+            "trace stats", "serve", "worker", "ctl", "load"]
+
+SLOW = """\
+models: [{name: m, stages: [{name: s}]}]
+workload: {arrivals: {process: poisson, rate: 90 /s}, requests: 900000}
+fleet: {gpus: {A10: 1}, pools: [{stages: [s], gpu: A10}]}
+costs: [{stage: s, seconds: 0.01}]
+run: {replications: 50}
+"""
+
+
+def run(*arguments, **more):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=60, **more)
+
+
+class CommandLine(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory()))
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text)
+        return self.folder / name
+
+    def refused(self, *arguments, because=""):
+        before = sorted(self.folder.rglob("*"))
+        done = run(*arguments, cwd=self.folder)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(done.stdout, "")
+        self.assertIn(because, done.stderr)
+        self.assertLessEqual(max(map(len, done.stderr.splitlines())), 400)
+        self.assertEqual(sorted(self.folder.rglob("*")), before, "something was written")
+
+    def test_every_command_has_help(self):
+        for command in ["", *COMMANDS]:
+            done = run(*command.split(), "--help")
+            self.assertEqual(done.returncode, 0, command)
+            self.assertIn("Usage", done.stdout)
+
+    def test_bad_usage(self):
+        self.refused()
+        self.refused("frobnicate")
+        self.refused("simulate")
+        self.refused("simulate", "missing.yaml", because="missing.yaml: expected")
+        self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--seed", "-1")
+        self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--replications", "0")
+        self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--speed", "2", because="real-time")
+        self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--trace", "none.csv", because="none.csv")
+        self.refused("plan", SCENARIOS / "eight-a10.yaml", because="fleet")
+        self.refused("predict", "--model", "qwen-image")
+        self.refused("predict", "--model", "qwen-imag", "--stage", "dit", "--gpu", "A10", because="qwen-image")
+        self.refused("predict", "--model", "qwen-image", "--stage", "dit", "--gpu", "A11", because="A10")
+        self.refused("predict", "--model", "qwen-image", "--stage", "dit", "--gpu", "A10", "--width", "0")
+        self.refused("predict", "--csv", "none.csv", because="none.csv")
+        self.refused("verify", SCENARIOS / "eight-a10.yaml", because="event log")
+        self.refused("compare", "a", "b", because="a: expected")
+        self.refused("trace", "stats", "none.csv", because="none.csv")
+        self.refused("trace", "import", "nothing", "a", "-o", "b", because="azure-llm-2023")
+        self.refused("serve", SCENARIOS / "live.yaml", "--listen", "0.0.0.0:0", because="loopback")
+
+    def test_policy_parameters_are_read_strictly(self):
+        text = (SCENARIOS / "eight-a10.yaml").read_text()
+        wrong = self.write("wrong.yaml", text + "policy: {admission: {name: bounded, waitng: 3}}\n")
+        self.refused("simulate", wrong, "--out", "out", because="did you mean 'waiting'")
+
+    def test_results_and_their_comparison(self):
+        scenario = SCENARIOS / "burst-wan2.1-n4.yaml"
+        for name in ("a", "b"):
+            done = run("simulate", scenario, "--json", "--out", self.folder / name, "--log", self.folder / (name + ".log"))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            result = json.loads(done.stdout)
+            self.assertEqual(result["schema"], "disagfusion.result/1")
+            self.assertEqual(result["requests"]["completed"], 4)
+            self.assertEqual(run("verify", self.folder / (name + ".log")).returncode, 0)
+        self.assertEqual(run("compare", self.folder / "a", self.folder / "b").returncode, 0)
+
+    def test_a_plan_can_be_simulated(self):
+        done = run("plan", ROOT / "configs/questions/eight-a10-burst.yaml", "--json", "--out", self.folder / "plan")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        plan = json.loads(done.stdout)
+        self.assertEqual(plan["verdict"], "feasible")
+        self.assertTrue(plan["proof"])
+        done = run("simulate", self.folder / "plan/plan.yaml", "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertLessEqual(json.loads(done.stdout)["latency_s"]["max"]["value"], 360)
+
+    def test_no_answer_exits_1(self):
+        text = (ROOT / "configs/questions/eight-a10-burst.yaml").read_text()
+        done = run("plan", self.write("q.yaml", text.replace("360 s", "80 s")), "--json")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["verdict"], "infeasible")
+
+    def test_ctrl_c_leaves_no_half_written_file(self):
+        scenario = self.write("slow.yaml", SLOW)
+        process = subprocess.Popen([PROGRAM, "simulate", str(scenario), "--out", str(self.folder / "out"),
+                                    "--log", str(self.folder / "log")], stdout=subprocess.DEVNULL)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        self.assertNotEqual(process.wait(timeout=30), 0)
+        self.assertEqual([p for p in self.folder.rglob("*") if p.is_file()], [scenario])
+
+
+if __name__ == "__main__":
+    unittest.main()
