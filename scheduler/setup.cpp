@@ -130,7 +130,6 @@ Result<Setup> make_setup(const Scenario& scenario, bool live) {
   }
   setup.sync_handoff = !scenario.policy.async_handoff;
   setup.pull = scenario.policy.pull_dispatch;
-  setup.always_edges = live;
   for (const PoolSpec& pool : scenario.fleet.pools) {
     setup.roles.push_back(make_role(pool, scenario, setup));
   }

@@ -51,12 +51,10 @@ struct Setup {
   bool transfers = false;  ///< false: `network: none`, handoff takes nothing
   bool sync_handoff = false;
   bool pull = true;
-  /// A live world moves inputs and results whatever their size; a simulated one only those that the
-  /// model names.
-  bool always_edges = false;
   std::vector<double> input_bytes;  ///< by ModelId: travels to the sources; 0: costs nothing
   std::vector<std::uint8_t>
-      has_output;    ///< by NodeId: this sink's output travels to the controller
+      has_output;    ///< by NodeId: this sink's output travels to the controller:
+                     ///< when the model names it, and always in a live world
   LinkSpec network;  ///< what a transfer is expected to take
 
   std::uint32_t max_retries = 2;

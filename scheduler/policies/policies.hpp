@@ -27,7 +27,6 @@ struct AdmissionQuestion {
   TimePoint now;
   std::uint64_t unfinished = 0;  ///< admitted requests that have not ended
   std::uint64_t waiting = 0;     ///< of these, not yet started at their first stage
-  Duration work;  ///< predicted work in flight over ready instances, the longest stage
 };
 
 class AdmissionPolicy {

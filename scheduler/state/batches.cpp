@@ -60,6 +60,12 @@ void Scheduler::State::start(CommandKey key) {
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
 }
 
+void Scheduler::State::compute_ended(Instance& in) {
+  in.running = kNoSlot;
+  in.running_until = now;
+  freed(in.key.id);
+}
+
 void Scheduler::State::batch_started(const Event& event) {
   Instance* in = present(event);
   if (in == nullptr) return;
@@ -100,9 +106,7 @@ void Scheduler::State::batch_finished(const Event& event) {
     start(event.command);  // its start was never told
   settle(*command);
   Batch& batch = batches[slot];
-  in->running = kNoSlot;
-  in->running_until = now;
-  freed(in->key.id);
+  compute_ended(*in);
   costs.observe(batch.node, batch.shape, costs.class_of(in->role),
                 static_cast<std::uint32_t>(batch.members.size()), batch.first_step, batch.last_step,
                 event.compute);
@@ -127,10 +131,7 @@ void Scheduler::State::batch_finished(const Event& event) {
   } else {
     drop_batch(slot);
   }
-  const std::vector<std::uint32_t> failed(affected);
-  for (const std::uint32_t request : failed) {
-    if (requests[request].number != 0 && charge_retry(request)) restore(request);
-  }
+  if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
 void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
@@ -153,10 +154,7 @@ void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemb
   const std::uint16_t position = position_of(batch.node);
   StageRecord& record = stage(request, position);
   if (!good) {
-    record.phase = Phase::waiting;
-    record.output = {};
-    record.batch = kNoSlot;
-    record.open_inputs = 0;
+    record.wait_again();
     affected.push_back(request);
     return;
   }
@@ -185,9 +183,7 @@ void Scheduler::State::batch_preempted(const Event& event) {
   const std::uint32_t slot = command->batch;
   if (batches[slot].phase == Batch::Phase::queued) start(event.command);
   settle(*command);
-  in->running = kNoSlot;
-  in->running_until = now;
-  freed(in->key.id);
+  compute_ended(*in);
   if (event.started.valid()) start(event.started);
   Batch& batch = batches[slot];
   for (BatchMemberRecord& member : batch.members) {
@@ -209,9 +205,7 @@ void Scheduler::State::batch_preempted(const Event& event) {
       continue;
     }
     StageRecord& record = stage(member.request.slot, position_of(batch.node));
-    record.phase = Phase::waiting;
-    record.batch = kNoSlot;
-    record.output = {};
+    record.wait_again();
     if (kept) {
       if (record.resume.valid()) release_when_free(record.resume);
       record.resume = member.state;
@@ -257,10 +251,7 @@ void Scheduler::State::batch_revoked(const Event& event) {
     has_left(slot, member);
     if (member.dead || !alive(member.request)) continue;
     StageRecord& record = stage(member.request.slot, position_of(batch.node));
-    record.phase = Phase::waiting;
-    record.batch = kNoSlot;
-    record.output = {};
-    record.open_inputs = 0;
+    record.wait_again();
     record.keep_ready = true;
     // Its inputs are still with their holders; one that was lost meanwhile is made again.
     restore(member.request.slot);
@@ -276,10 +267,7 @@ void Scheduler::State::fail_members(std::uint32_t slot, std::vector<std::uint32_
     if (find(member.state) != nullptr) free_handle(member.state);
     if ((member.dead && !readmit(slot, member)) || !alive(member.request)) continue;
     StageRecord& record = stage(member.request.slot, position_of(batch.node));
-    record.phase = Phase::waiting;
-    record.batch = kNoSlot;
-    record.output = {};
-    record.open_inputs = 0;
+    record.wait_again();
     if (std::find(hit.begin(), hit.end(), member.request.slot) == hit.end()) {
       hit.push_back(member.request.slot);
     }
@@ -299,18 +287,14 @@ void Scheduler::State::batch_refused(const Event& event) {
   if (batches[slot].phase == Batch::Phase::queued) {
     leave_queue(*in, slot);
   } else {
-    in->running = kNoSlot;
-    in->running_until = now;
+    compute_ended(*in);
   }
   freed(in->key.id);
   if (event.started.valid()) start(event.started);
   affected.clear();
   fail_members(slot, affected);
   drop_batch(slot);
-  const std::vector<std::uint32_t> failed(affected);
-  for (const std::uint32_t request : failed) {
-    if (requests[request].number != 0 && charge_retry(request)) restore(request);
-  }
+  if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
 bool Scheduler::State::readmit(std::uint32_t slot, BatchMemberRecord& member) {
@@ -477,10 +461,7 @@ void Scheduler::State::edit_too_late(const Event& event) {
   if (gone.dead || !alive(gone.request)) return;
   --batch.live;
   StageRecord& record = stage(gone.request.slot, position_of(batch.node));
-  record.phase = Phase::waiting;
-  record.batch = kNoSlot;
-  record.output = {};
-  record.open_inputs = 0;
+  record.wait_again();
   restore(gone.request.slot);
 }
 

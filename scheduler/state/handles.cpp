@@ -58,10 +58,14 @@ void Scheduler::State::release_when_free(HandleKey key) {
     return;
   }
   handle->phase = HandleRecord::Phase::releasing;
-  CommandRecord& command = new_command(ActionKind::release, handle->holder);
+  release(key, handle->holder);
+}
+
+void Scheduler::State::release(HandleKey key, InstanceKey holder) {
+  CommandRecord& command = new_command(ActionKind::release, holder);
   command.handle = key;
   Action& action = emit(ActionKind::release);
-  action.instance = handle->holder;
+  action.instance = holder;
   action.command = command.key;
   action.handle = key;
 }
@@ -149,13 +153,8 @@ void Scheduler::State::transfer_ended(const Event& event) {
     stage(request, position).phase = Phase::waiting;
   }
   if (event.reason == Reason::sender_lost) {
-    if (HandleRecord* handle = find(command.handle)) {
-      StageRecord& owner = stage(request, position_of(handle->node));
-      if (owner.output == command.handle) owner.output = {};
-      if (owner.resume == command.handle) {
-        owner.resume = {};
-        owner.next_step = 0;
-      }
+    if (const HandleRecord* handle = find(command.handle)) {
+      forget_handle(command.handle);
       if (handle->open_transfers == 0) free_handle(command.handle);
     }
   } else if (!for_batch && find(command.handle) != nullptr) {
@@ -236,17 +235,27 @@ void Scheduler::State::handle_lost(const Event& event) {
     stale();
     return;
   }
-  const RequestKey key = handle->request;
-  const NodeId node = handle->node;
-  free_handle(event.handle);
-  if (!alive(key)) return;
-  StageRecord& owner = stage(key.slot, position_of(node));
-  if (owner.output == event.handle) owner.output = {};
-  if (owner.resume == event.handle) {
+  const std::uint32_t request = handle->request.slot;
+  if (lose_handle(event.handle)) retry_all({request});
+}
+
+bool Scheduler::State::forget_handle(HandleKey key) {
+  const HandleRecord& handle = *find(key);
+  if (!alive(handle.request)) return false;
+  StageRecord& owner = stage(handle.request.slot, position_of(handle.node));
+  const bool output = owner.output == key, resume = owner.resume == key;
+  if (output) owner.output = {};
+  if (resume) {
     owner.resume = {};
     owner.next_step = 0;
   }
-  if (charge_retry(key.slot)) restore(key.slot);
+  return output || resume;
+}
+
+bool Scheduler::State::lose_handle(HandleKey key) {
+  const bool held = forget_handle(key);
+  free_handle(key);
+  return held;
 }
 
 }  // namespace disagfusion::scheduler

@@ -191,13 +191,7 @@ void Scheduler::State::begin_load(Instance& in, PoolId role) {
 
 // ---- draining ----------------------------------------------------------------------------------
 
-void Scheduler::State::drain(Instance& in) {
-  if (in.life != Life::ready) return;
-  in.life = Life::draining;
-  rebuild_hosts(in);
-  for (const std::uint32_t slot : std::vector<std::uint32_t>(in.queue)) {
-    if (!batches[slot].revoking) revoke(slot);
-  }
+void Scheduler::State::unbind(Instance& in) {
   for (std::size_t i = 0; i < in.bound.size(); ++i) {
     while (!in.bound[i].empty()) {
       const QueueEntry entry = in.bound[i].front();
@@ -209,6 +203,16 @@ void Scheduler::State::drain(Instance& in) {
     }
   }
   in.bound_work = {};
+}
+
+void Scheduler::State::drain(Instance& in) {
+  if (in.life != Life::ready) return;
+  in.life = Life::draining;
+  rebuild_hosts(in);
+  for (const std::uint32_t slot : std::vector<std::uint32_t>(in.queue)) {
+    if (!batches[slot].revoking) revoke(slot);
+  }
+  unbind(in);
   CommandRecord& command = new_command(ActionKind::drain, in.key);
   Action& action = emit(ActionKind::drain);
   action.instance = in.key;
@@ -275,17 +279,7 @@ void Scheduler::State::lose(Instance& in) {
   const auto hit_by = [&](std::uint32_t request) {
     if (std::find(hit.begin(), hit.end(), request) == hit.end()) hit.push_back(request);
   };
-  for (std::size_t i = 0; i < in.bound.size(); ++i) {
-    while (!in.bound[i].empty()) {
-      const QueueEntry entry = in.bound[i].front();
-      in.bound[i].pop_front();
-      StageRecord& record = stage(entry.request, position_of(entry.node));
-      record.phase = Phase::waiting;
-      record.keep_ready = true;
-      make_ready(entry.request, position_of(entry.node));
-    }
-  }
-  in.bound_work = {};
+  unbind(in);
   for (std::uint32_t slot = 0; slot < commands.size(); ++slot) {
     if (!commands.live(slot) || commands[slot].addressee != key) continue;
     const CommandRecord command = commands[slot];
@@ -310,20 +304,8 @@ void Scheduler::State::lose(Instance& in) {
   for (std::uint32_t slot = 0; slot < handles.size(); ++slot) {
     if (!handles.live(slot) || handles[slot].holder != key) continue;
     const HandleKey gone{slot, handles[slot].generation};
-    const RequestKey request = handles[slot].request;
-    const NodeId node = handles[slot].node;
-    free_handle(gone);
-    if (!alive(request)) continue;
-    StageRecord& owner = stage(request.slot, position_of(node));
-    if (owner.output == gone) {
-      owner.output = {};
-      hit_by(request.slot);
-    }
-    if (owner.resume == gone) {
-      owner.resume = {};
-      owner.next_step = 0;
-      hit_by(request.slot);
-    }
+    const std::uint32_t request = handles[slot].request.slot;
+    if (lose_handle(gone)) hit_by(request);
   }
   in.running = kNoSlot;
   in.queue.clear();
@@ -332,9 +314,7 @@ void Scheduler::State::lose(Instance& in) {
   std::sort(hit.begin(), hit.end(), [&](std::uint32_t a, std::uint32_t b) {
     return requests[a].number < requests[b].number;
   });
-  for (const std::uint32_t request : hit) {
-    if (requests[request].number != 0 && charge_retry(request)) restore(request);
-  }
+  retry_all(hit);
 }
 
 // ---- a restarted controller --------------------------------------------------------------------
@@ -381,32 +361,18 @@ void Scheduler::State::take_inventory(Instance& in, const Event& event) {
   if (has.first_is_running && !has.run_queue.empty()) start(has.run_queue.front());
   for (const HandleKey key : has.handles) {
     if (find(key) != nullptr) continue;
-    CommandRecord& command = new_command(ActionKind::release, in.key);  // unknown: released
-    command.handle = key;
-    Action& action = emit(ActionKind::release);
-    action.instance = in.key;
-    action.command = command.key;
-    action.handle = key;
+    release(key, in.key);  // unknown: released
   }
   for (std::uint32_t slot = 0; slot < handles.size(); ++slot) {
     if (!handles.live(slot) || handles[slot].holder != in.key) continue;
     const HandleKey key{slot, handles[slot].generation};
     if (handles[slot].phase != HandleRecord::Phase::held || holds(has.handles, key)) continue;
-    const RequestKey request = handles[slot].request;
-    const NodeId node = handles[slot].node;
-    free_handle(key);
-    if (!alive(request)) continue;
-    StageRecord& owner = stage(request.slot, position_of(node));
-    if (owner.output == key) owner.output = {};
-    if (owner.resume == key) {
-      owner.resume = {};
-      owner.next_step = 0;
+    const std::uint32_t request = handles[slot].request.slot;
+    if (lose_handle(key) && std::find(hit.begin(), hit.end(), request) == hit.end()) {
+      hit.push_back(request);
     }
-    if (std::find(hit.begin(), hit.end(), request.slot) == hit.end()) hit.push_back(request.slot);
   }
-  for (const std::uint32_t request : hit) {
-    if (requests[request].number != 0 && charge_retry(request)) restore(request);
-  }
+  retry_all(hit);
   freed(in.key.id);
 }
 

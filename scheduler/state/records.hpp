@@ -18,15 +18,14 @@ namespace disagfusion::scheduler {
 struct StageRecord {
   enum class Phase : std::uint8_t { waiting, queued, assigned, running, done };
   Phase phase = Phase::waiting;
-  std::uint8_t missing = 0;  ///< predecessors that have not finished
-  bool keep_ready = false;   ///< queued again as if it had never left the queue
-  bool delivered = false;    ///< a last stage's output that is at the controller
-  std::uint8_t last_predecessor =
-      0;                          ///< the predecessor (position in the model) that finished last
-  std::uint16_t open_inputs = 0;  ///< transfers on their way to the present batch
-  std::uint16_t attempt = 0;      ///< batches it has been put into
-  std::uint32_t next_step = 0;    ///< to resume from
-  std::uint32_t batch = kNoSlot;  ///< assigned, running
+  std::uint8_t missing = 0;           ///< predecessors that have not finished
+  bool keep_ready = false;            ///< queued again as if it had never left the queue
+  bool delivered = false;             ///< a last stage's output that is at the controller
+  std::uint8_t last_predecessor = 0;  ///< the predecessor (position in the model) that ended last
+  std::uint16_t open_inputs = 0;      ///< transfers on their way to the present batch
+  std::uint16_t attempt = 0;          ///< batches it has been put into
+  std::uint32_t next_step = 0;        ///< to resume from
+  std::uint32_t batch = kNoSlot;      ///< assigned, running
   /// The batch of the last attempt, taken back but not yet answered: no new attempt before that.
   std::uint32_t leaving = kNoSlot;
   InstanceId bound{0};  ///< push: the instance in whose queue it waits
@@ -34,6 +33,14 @@ struct StageRecord {
   HandleKey resume;     ///< state of a preempted attempt
   std::int64_t queue_key = 0;
   TimePoint ready;
+
+  /// Whatever attempt there was is over.
+  void wait_again() {
+    phase = Phase::waiting;
+    batch = kNoSlot;
+    output = {};
+    open_inputs = 0;
+  }
 };
 
 struct RequestRecord {

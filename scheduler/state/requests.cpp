@@ -245,6 +245,12 @@ bool Scheduler::State::charge_retry(std::uint32_t slot) {
   return false;
 }
 
+void Scheduler::State::retry_all(const std::vector<std::uint32_t>& slots) {
+  for (const std::uint32_t slot : slots) {
+    if (requests[slot].number != 0 && charge_retry(slot)) restore(slot);
+  }
+}
+
 /// A finished stage waits again; what it reads has one reader more.
 void Scheduler::State::run_again(std::uint32_t slot, std::uint16_t position) {
   RequestRecord& request = requests[slot];

@@ -32,6 +32,8 @@ struct Scheduler::State {
   /// Puts one more attempt on the request's account; false (and the request has failed) when too
   /// many.
   bool charge_retry(std::uint32_t slot);
+  /// One retry for each of these requests that has not ended, then restore().
+  void retry_all(const std::vector<std::uint32_t>& slots);
   /// After a loss: reruns what is needed for the unfinished stages, "as far back as needed".
   void restore(std::uint32_t slot);
   void run_again(std::uint32_t slot, std::uint16_t position);
@@ -111,6 +113,7 @@ struct Scheduler::State {
   // ---- batches.cpp
   void batch_started(const Event& event);
   void start(CommandKey key);
+  void compute_ended(Instance& in);
   void batch_finished(const Event& event);
   void finish_member(Batch& batch, std::uint32_t batch_slot, BatchMemberRecord& member,
                      const MemberOutcome* outcome, bool limited);
@@ -148,11 +151,18 @@ struct Scheduler::State {
   void sending_done(std::uint32_t batch_slot);
   void handle_released(const Event& event);
   void handle_lost(const Event& event);
+  /// The handle is gone. True when its request is alive and held it.
+  bool lose_handle(HandleKey key);
+  /// Its stage holds it no longer. True when the request is alive and its stage did.
+  bool forget_handle(HandleKey key);
+  void release(HandleKey key, InstanceKey holder);
 
   // ---- instances.cpp
   void instance_event(const Event& event);
   void become_ready(Instance& in);
   void lose(Instance& in);
+  /// Push: what waits for this instance alone is routed anew.
+  void unbind(Instance& in);
   void drain(Instance& in);
   void undrain(Instance& in);
   void begin_load(Instance& in, PoolId role);
