@@ -120,6 +120,7 @@ Result<report::RunSummary> Simulation::run(std::uint64_t seed, const Watchers& w
     }
     idle_timers = event.kind == scheduler::EventKind::timer ? idle_timers + 1 : 0;
     session.on_event(world.now(), event, buffer);
+    if (watchers.after_event) watchers.after_event(session);
     recorder.on_event(world.now(), event, buffer);
     world.apply(buffer);
     if (world.in_system() == 0 && world.arrivals_ended()) break;

@@ -26,6 +26,8 @@ struct Watchers {
   scheduler::EventSink* log = nullptr;
   traces::RequestsCsvWriter* rows = nullptr;
   report::PerfettoTrace* trace = nullptr;
+  /// Called after every event and its actions.
+  std::function<void(const scheduler::Session&)> after_event;
   /// Called now and then with virtual seconds, events so far and requests that arrived.
   std::function<void(double, std::uint64_t, std::uint64_t)> progress;
 };

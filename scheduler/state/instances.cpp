@@ -311,6 +311,7 @@ void Scheduler::State::lose(Instance& in) {
   in.queue.clear();
   in.queued_work = {};
   in.handles = 0;
+  for (HostedStage& hosted : in.hosted) hosted.used_slots = hosted.outputs = 0;
   std::sort(hit.begin(), hit.end(), [&](std::uint32_t a, std::uint32_t b) {
     return requests[a].number < requests[b].number;
   });

@@ -188,7 +188,12 @@ RC_GTEST_PROP(Properties, EveryRequestEndsOnceWhateverTheFleetAndTheFaults, ()) 
   if (!simulation) RC_FAIL(testing::text_of(simulation.error()));
   RunLimits limits;
   limits.events = 1'000'000;  // a run that never ends is a failure, not a hang
-  const Result<report::RunSummary> run = simulation->run(7, {}, limits);
+  Watchers auditor;
+  auditor.after_event = [](const scheduler::Session& session) {
+    const std::string wrong = session.scheduler().audit();
+    if (!wrong.empty()) RC_FAIL(fmt::format("event {}: {}", session.events(), wrong));
+  };
+  const Result<report::RunSummary> run = simulation->run(7, auditor, limits);
   if (!run) RC_FAIL(testing::text_of(run.error()));
   RC_ASSERT(run->events < limits.events);
   const report::OutcomeCounts& n = run->requests;
