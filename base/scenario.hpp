@@ -211,6 +211,7 @@ struct CostLine {
 struct BeliefSpec {
   enum class Source : std::uint8_t { truth_means, costs, profile };
   Source source = Source::truth_means;
+  std::string profile;  ///< path of its text in Scenario::sources
   std::vector<CostLine> costs;
   std::map<std::string, double> bias;  ///< stage name (or model/stage) -> factor
   double error_cv = 0;

@@ -82,4 +82,13 @@ double stage_activation_bytes(StageKind kind, const Architecture& model, const C
   return 0;
 }
 
+// t = W / min(0.8 B_pcie, B_disk)
+double load_seconds(double bytes, const GpuSpec& gpu, WeightsFrom from) {
+  constexpr double kPinnedShare = 0.8;
+  constexpr double kDisk = 2e9;
+  if (gpu.pcie_bandwidth <= 0) return 0;
+  const double link = kPinnedShare * gpu.pcie_bandwidth;
+  return bytes / (from == WeightsFrom::disk ? std::min(link, kDisk) : link);
+}
+
 }  // namespace disagfusion::predictor

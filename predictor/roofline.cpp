@@ -36,9 +36,9 @@ constexpr double kLn2 = 0.6931471805599453;
 
 double ceil_div(double a, double b) { return std::ceil(a / b); }
 
-bool joint_attention(const Architecture& model) { return model.block_type != "self+cross"; }
-
 }  // namespace
+
+bool joint_attention(const Architecture& model) { return model.block_type != "self+cross"; }
 
 double latent_frames(const Architecture& model, const Shape& shape) {
   if (shape.frames <= 1) return 1;

@@ -17,6 +17,9 @@ double latent_frames(const Architecture& model, const Shape& shape);
 /// and the reference side by side: twice the tokens.
 double image_tokens(const Architecture& model, const Shape& shape);
 
+/// Whether image and text tokens attend to one another in one product (else self + cross).
+bool joint_attention(const Architecture& model);
+
 /// FLOP of one forward pass of the DiT, one image or video.
 struct DitWork {
   double linear_flop = 0, attention_flop = 0;
@@ -48,13 +51,14 @@ struct Call {
 /// Seconds, by what they are spent on. The larger of compute and traffic counts: the other is 0.
 struct Parts {
   double linear = 0, attention = 0;  ///< DiT matrix products
+  double elementwise = 0;            ///< norms, activations, rotations (fitted form only)
   double other = 0;                  ///< encoder and VAE work
   double memory = 0;                 ///< reading weights, where that takes longer than computing
   double offload = 0;                ///< waiting for streamed weights, where that takes longest
   double communication = 0;
   double overhead = 0;  ///< launches
   [[nodiscard]] double total() const {
-    return linear + attention + other + memory + offload + communication + overhead;
+    return linear + attention + elementwise + other + memory + offload + communication + overhead;
   }
 };
 
@@ -84,6 +88,9 @@ class Roofline {
   /// default size is taken).
   [[nodiscard]] StageSeconds seconds(StageKind kind, const Call& call) const;
 
+  /// The model's default size (and frames) where the shape has none.
+  [[nodiscard]] Shape with_defaults(Shape shape) const;
+
   /// Seconds of one request through all stages on one GPU set, the weights resident or taking
   /// turns.
   [[nodiscard]] double end_to_end(const Call& call) const;
@@ -98,7 +105,6 @@ class Roofline {
   [[nodiscard]] StageSeconds dit(const Call& call) const;
   [[nodiscard]] StageSeconds encoder(const Call& call) const;
   [[nodiscard]] double decoder(const Call& call) const;
-  [[nodiscard]] Shape with_defaults(Shape shape) const;
 
   Architecture model_;
   GpuSpec gpu_;

@@ -1,6 +1,9 @@
 // How long a question takes: cold formulas, the table, the scheduler's cached path, one correction.
 #include <benchmark/benchmark.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "predictor/belief.hpp"
 #include "predictor/cached_costs.hpp"
 #include "predictor/online.hpp"
@@ -39,6 +42,24 @@ void estimate(benchmark::State& state, bool table) {
 }
 BENCHMARK_CAPTURE(estimate, roofline, false);
 BENCHMARK_CAPTURE(estimate, table, true);
+
+/// By the shipped profile: the scheduler's question, as it is asked the first time.
+void fitted(benchmark::State& state) {
+  Scenario scenario = flux_scenario(false);
+  std::ifstream file(std::string(DISAGFUSION_SOURCE_DIR) + "/configs/profiles/published.yaml");
+  std::stringstream text;
+  text << file.rdbuf();
+  scenario.belief.source = BeliefSpec::Source::profile;
+  scenario.belief.profile = "published.yaml";
+  scenario.sources.push_back({"published.yaml", text.str()});
+  const auto costs = costs_of(scenario);
+  Query query = query_of(1, {1024, 1024, 1, 28, 1});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(costs->estimate(query));
+    query.shape.width = query.shape.width > 2000 ? 512 : query.shape.width + 16;
+  }
+}
+BENCHMARK(fitted);
 
 void cached(benchmark::State& state) {
   const auto costs = costs_of(flux_scenario(false));
