@@ -56,6 +56,7 @@ void Scheduler::State::freed(InstanceId id) {
   }
 }
 
+/// Routing hears of changes when it is asked, not before.
 void Scheduler::State::flush() {
   for (const InstanceId id : dirty_instances) {
     Instance& in = instances[id.index()];
@@ -99,7 +100,6 @@ void Scheduler::State::dispatch() {
   for (std::size_t i = 0; i < stages_to_fill.size(); ++i) fill_stage(stages_to_fill[i]);
   stages_to_fill.clear();
   fill_freed();  // whose output slot became free because its receiver was chosen just now
-  flush();
 }
 
 void Scheduler::State::fill_freed() {
@@ -248,9 +248,7 @@ bool Scheduler::State::try_extend(const Ready& r) {
     action.target = batch.command;
     action.node = batch.node;
     action.weights = weights;
-    Action copy = action;
-    add_members(batch, slot, one_entry, copy);
-    out->actions[at] = copy;
+    add_members(batch, slot, one_entry, at);
     batch.members.back().extend = key.slot;
     return true;
   }
@@ -399,8 +397,7 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   ++in.hosted[hosted].used_slots;
 
   const std::size_t at = out->actions.size();
-  emit(ActionKind::enqueue);
-  Action action = out->actions[at];
+  Action& action = emit(ActionKind::enqueue);
   action.instance = in.key;
   action.command = batch.command;
   action.node = head.node;
@@ -410,8 +407,7 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   action.place = place_in_queue(in, slot);
   action.output_transfers =
       role.output_slots == kUnlimited ? 0 : (batch.told ? kTold : batch.counted_transfers);
-  add_members(batch, slot, entries, action);
-  out->actions[at] = action;
+  add_members(batch, slot, entries, at);
   if (role.max_batch > 1 && policies.batching->largest(2) > 1 &&
       batch.members.size() < largest_batch(in)) {
     by_weights[info.weights.index()].open_batches.push_back(slot);
@@ -423,15 +419,16 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   }
 }
 
-std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
-                                            const std::vector<QueueEntry>& entries,
-                                            Action& action) {
+/// `action` is the place of the enqueue or extend, which may move: inputs bring transfers.
+void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
+                                   const std::vector<QueueEntry>& entries, std::size_t action) {
   Instance& in = instances[batch.instance.index()];
   const StageNode& info = setup.graph.nodes[batch.node.index()];
   const std::size_t consumers =
       info.before.size() + (setup.has_output[batch.node.index()] != 0 ? 1U : 0U);
-  action.first_member = static_cast<std::uint32_t>(out->members.size());
-  action.members = static_cast<std::uint32_t>(entries.size());
+  const std::size_t first_member = out->members.size();
+  out->actions[action].first_member = static_cast<std::uint32_t>(first_member);
+  out->actions[action].members = static_cast<std::uint32_t>(entries.size());
   for (const QueueEntry& entry : entries) {
     const RequestKey key = requests[entry.request].key(entry.request);
     StageRecord& record = stage(entry.request, position_of(entry.node));
@@ -448,28 +445,27 @@ std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
       record.output = new_handle(HandleRecord::Kind::output, in.key, key, entry.node);
       find(record.output)->consumers = readers_left(entry.request, entry.node);
     }
-    batch.members.push_back({key, record.output, {}, kNoSlot, false});
+    BatchMemberRecord& kept = batch.members.emplace_back();
+    kept.request = key;
+    kept.output = record.output;
     ++batch.live;
-    BatchMember member;
+    BatchMember& member = out->members.emplace_back();
     member.request = key;
     member.output = record.output;
     member.state = record.resume;
-    out->members.push_back(member);
   }
   // Inputs after the members, so that both stand together in the buffer.
-  for (std::uint32_t i = 0; i < action.members; ++i) {
-    BatchMember member = out->members[action.first_member + i];
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    BatchMember& member = out->members[first_member + i];
     member.first_input = static_cast<std::uint32_t>(out->inputs.size());
     add_inputs(batch, slot, entries[i], member);
     member.inputs = static_cast<std::uint32_t>(out->inputs.size()) - member.first_input;
-    out->members[action.first_member + i] = member;
   }
   in.queued_work -= batch.expected;
   batch.expected = costs.seconds(batch.node, batch.shape, costs.class_of(in.role),
                                  static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
                                  batch.last_step);
   in.queued_work += batch.expected;
-  return action.members;
 }
 
 /// Stages that have not finished with this one's output, and the controller where it goes there.
@@ -504,7 +500,9 @@ void Scheduler::State::add_input(Batch& batch, std::uint32_t slot, std::uint32_t
   DF_CHECK(handle != nullptr, "an input of request {} is gone", requests[request].number);
   const Instance& in = instances[batch.instance.index()];
   const bool transferred = setup.transfers && handle->holder != in.key;
-  out->inputs.push_back({key, transferred});
+  BatchInput& input = out->inputs.emplace_back();
+  input.handle = key;
+  input.transferred = transferred;
   if (transferred) {
     ++stage(request, position_of(batch.node)).open_inputs;
     transfer(key, in.key, slot, requests[request].key(request));

@@ -25,8 +25,8 @@ HandleKey Scheduler::State::new_handle(HandleRecord::Kind kind, InstanceKey hold
 }
 
 HandleRecord* Scheduler::State::find(HandleKey key) {
-  if (!key.valid() || !handles.live(key.slot)) return nullptr;
-  HandleRecord& handle = handles[key.slot];
+  if (!key.valid() || key.slot >= handles.size()) return nullptr;
+  HandleRecord& handle = handles[key.slot];  // generation 0 while the slot is free
   return handle.generation == key.generation ? &handle : nullptr;
 }
 

@@ -91,8 +91,8 @@ struct Scheduler::State {
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
   void assign(Instance& in, std::uint8_t hosted, const std::vector<QueueEntry>& entries);
-  std::uint32_t add_members(Batch& batch, std::uint32_t slot,
-                            const std::vector<QueueEntry>& entries, Action& action);
+  void add_members(Batch& batch, std::uint32_t slot, const std::vector<QueueEntry>& entries,
+                   std::size_t action);
   [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
   void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
                   BatchMember& member);

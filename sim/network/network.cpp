@@ -73,7 +73,7 @@ void Network::deliver_after(TimePoint now, TransferId id, Duration delay) {
   Transfer& t = transfers_[id];
   if (lane_.empty() || lane_.back().time <= at) {
     t.state = State::lane;
-    lane_.push({at, t.order, id});
+    lane_.push() = {at, t.order, id};
   } else {
     t.state = State::landing;
     heap_.set(id, at, t.order);

@@ -156,7 +156,13 @@ void World::start_transfer(const Action& action) {
   }
   const Network::TransferId id = network_.start(now_, egress, ingress, bytes, latency);
   if (id >= moving_.size()) moving_.resize(id + 1UL);
-  moving_[id] = {true, action.command, action.target, action.handle, action.from, action.instance};
+  Moving& moving = moving_[id];
+  moving.active = true;
+  moving.command = action.command;
+  moving.target = action.target;
+  moving.handle = action.handle;
+  moving.from = action.from;
+  moving.to = action.instance;
   if (action.command.slot >= transfer_of_.size()) transfer_of_.resize(action.command.slot + 1UL);
   transfer_of_[action.command.slot] = id;
   set_network();
@@ -190,8 +196,8 @@ bool World::network_due() {
   const std::optional<Network::TransferId> delivered = network_.advance();
   set_network();
   if (!delivered) return false;
-  const Moving moved = moving_[*delivered];
-  moving_[*delivered].active = false;
+  Moving& moved = moving_[*delivered];
+  moved.active = false;
   event_ = Event{};
   event_.kind = EventKind::transfer_finished;
   event_.instance = moved.to;

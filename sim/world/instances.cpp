@@ -77,7 +77,12 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
 
 void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes) {
   if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
-  handles_[handle.slot] = {handle.generation, in.key, entry.command, entry.node.value, bytes};
+  HandleRecord& record = handles_[handle.slot];
+  record.generation = handle.generation;
+  record.holder = in.key;
+  record.producer = entry.command;
+  record.node = entry.node.value;
+  record.bytes = bytes;
   double& held = host_bytes_[in.machine.index()];
   held += bytes;
   host_peak_[in.machine.index()] = std::max(host_peak_[in.machine.index()], held);
@@ -93,7 +98,7 @@ bool World::batch_ended(Instance& in) {
   const bool preempted = in.stop_after != 0;
   outcomes_.clear();
   for (const scheduler::BatchMember& member : entry.members) {
-    MemberOutcome outcome;
+    MemberOutcome& outcome = outcomes_.emplace_back();
     outcome.request = member.request;
     outcome.handle = member.output;
     if (preempted) {
@@ -108,7 +113,6 @@ bool World::batch_ended(Instance& in) {
       outcome.bytes = static_cast<std::uint64_t>(bytes);
       hold(outcome.handle, in, entry, bytes);
     }
-    outcomes_.push_back(outcome);
   }
   set_event(preempted ? EventKind::batch_preempted : EventKind::batch_finished, in, entry.command);
   event_.steps_done = preempted ? in.stop_after : entry.last_step;

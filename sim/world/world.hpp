@@ -38,7 +38,7 @@ class World {
   [[nodiscard]] TimePoint now() const { return now_; }
   [[nodiscard]] const scheduler::Event& event() const { return event_; }
   /// The arrival behind a request_arrived event.
-  [[nodiscard]] const traces::Request& arrived() const { return present_; }
+  [[nodiscard]] const traces::Request& arrived() const { return arrivals_[present_index_]; }
 
   /// Carries out what the scheduler answered to the last event.
   void apply(const scheduler::ActionBuffer& buffer);
@@ -141,6 +141,8 @@ class World {
   bool due(std::uint32_t source);
   bool arrival_due();
   bool control_due();
+  traces::Request& present() { return arrivals_[present_index_]; }
+  traces::Request& upcoming() { return arrivals_[1U - present_index_]; }
   void fetch_arrival();
   void set_arrival();
   std::uint32_t shape_class(const Shape& shape);
@@ -149,6 +151,8 @@ class World {
   void request_ended(RequestKey request);
   /// Told by an instance: true where event_ is to be delivered now, false where it travels.
   bool tell();
+  void note_here(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
+                 RequestKey member, TimePoint when);
   void note(EventKind kind, InstanceKey instance, CommandKey command, Reason reason = Reason::none,
             RequestKey member = {}, TimePoint when = {});
   [[nodiscard]] bool delayed() const { return control_.delay.ns > 0; }
@@ -213,7 +217,8 @@ class World {
   std::vector<MemberOutcome> outcomes_;
 
   // clients
-  traces::Request present_, upcoming_;
+  traces::Request arrivals_[2];  ///< the one that arrived last, the one to come
+  std::uint32_t present_index_ = 0;
   bool arrival_known_ = false;
   Ring<traces::Request> pending_;  ///< a closed loop's, at once
   scheduler::RequestBody body_;
