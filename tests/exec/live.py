@@ -4,6 +4,7 @@ ephemeral ports; ends only processes that it started, by their number."""
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -70,6 +71,7 @@ class Live:
         for pid in workers:
             if self._is_ours(pid):
                 os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, wait_ready=True):
         command = [PROGRAM, "serve", "live.yaml", "--listen", f"127.0.0.1:{self.port}"]

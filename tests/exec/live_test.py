@@ -1,15 +1,17 @@
 """End to end with processes: serve, workers, emulated stages; killed in the middle, drained, given
 other roles. Every accepted request ends exactly once with the image of its seed."""
 
+import csv
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from live import Live, scenario  # noqa: E402
+from live import PROGRAM, Live, scenario  # noqa: E402
 
 
 def reference(seeds):
@@ -147,6 +149,29 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(live.ask("POST", "/v1/admin/undrain", {"instance": 2})[0], 202)
             live.wait_for(lambda: state() == "ready", 20)
             self.expect_all_ended(live, requests)
+
+    def test_load_tells_when_each_stage_ran(self):
+        with Live() as live:
+            (live.folder / "trace.csv").write_text(
+                "arrival_s,model,width,height,steps\n" +
+                "".join(f"{0.1 * i},toy,64,64,4\n" for i in range(8)))
+            command = [PROGRAM, "load", live.url, "--trace", "trace.csv", "--out", "load"]
+            done = subprocess.run(command, cwd=live.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(live.folder / "load" / "requests.csv", newline="") as file:
+                rows = list(csv.DictReader(file))
+            self.assertEqual(len(rows), 8)
+            for row in rows:
+                self.assertEqual(row["state"], "completed")
+                instants = [float(row[key]) for key in
+                            ("arrival_s", "encoder_ready_s", "encoder_start_s", "encoder_end_s",
+                             "dit_start_s", "dit_end_s", "decoder_start_s", "decoder_end_s", "done_s")]
+                self.assertEqual(instants, sorted(instants), row)
+                self.assertGreaterEqual(instants[5] - instants[4], 0.2)  # 4 steps of 50 ms
+            live.stop()
+            done = subprocess.run(command, cwd=live.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("answered none of the requests", done.stderr)
 
     def test_same_id_is_the_same_request(self):
         with Live() as live:
