@@ -88,6 +88,7 @@ RunSummary Recorder::finish(TimePoint end_point, const scheduler::Scheduler& sch
   summary.stale_events = scheduler.counters().stale_events;
   summary.retries = scheduler.counters().retries;
   summary.preemptions = scheduler.counters().preemptions;
+  summary.outputs_dropped = scheduler.counters().outputs_dropped;
 
   // Little's law, L = lambda W, holds exactly over a run that begins and ends empty.
   if (end > 0 && counts_.offered > 0) {

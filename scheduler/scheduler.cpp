@@ -15,6 +15,7 @@ Scheduler::State::State(const Setup& plan, std::shared_ptr<const predictor::Cost
   instances[0].key = {kController, 0};
   free_gpus.reserve(setup.machines.size());
   for (const Machine& machine : setup.machines) free_gpus.push_back(machine.gpus);
+  held_bytes.assign(setup.machines.size(), 0);
   for (std::size_t i = 0; i < setup.instances.size(); ++i) {
     Instance& in = instances[i + 1];
     in.key = {InstanceId{static_cast<std::uint32_t>(i + 1)}, 1};
@@ -197,11 +198,21 @@ std::string Scheduler::explain(RequestKey key) const {
 std::string Scheduler::audit() const {
   const State& s = *state_;
   std::vector<std::uint32_t> held(s.instances.size(), 0);
+  std::vector<double> bytes(s.held_bytes.size(), 0);
   for (std::uint32_t slot = 0; slot < s.handles.size(); ++slot) {
     if (!s.handles.live(slot)) continue;
     const HandleRecord& handle = s.handles[slot];
+    if (handle.phase == HandleRecord::Phase::held && handle.holder.id != kController) {
+      bytes[handle.host.index()] += static_cast<double>(handle.bytes);
+    }
     if (handle.holder == s.instances[handle.holder.id.index()].key)
       ++held[handle.holder.id.index()];
+  }
+  for (std::size_t m = 0; m < bytes.size(); ++m) {
+    if (bytes[m] != s.held_bytes[m]) {
+      return fmt::format("machine {} counts {} bytes held, {} are recorded", m, s.held_bytes[m],
+                         bytes[m]);
+    }
   }
   for (const Instance& in : s.instances) {
     if (in.key.id != kController && held[in.key.id.index()] != in.handles) {

@@ -131,6 +131,7 @@ void Scheduler::State::batch_finished(const Event& event) {
   } else {
     drop_batch(slot);
   }
+  make_room(in->machine);
   if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
@@ -140,8 +141,7 @@ void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemb
   HandleRecord* handle = find(member.output);
   const bool good = outcome != nullptr && outcome->kind == MemberOutcome::Kind::output;
   if (handle != nullptr && good) {
-    handle->phase = HandleRecord::Phase::held;
-    handle->bytes = outcome->bytes;
+    hold(member.output, outcome->bytes);
   } else if (handle != nullptr) {
     free_handle(member.output);
     handle = nullptr;
@@ -191,10 +191,9 @@ void Scheduler::State::batch_preempted(const Event& event) {
     if (member.output.valid() && find(member.output) != nullptr) free_handle(member.output);
     const MemberOutcome* outcome = outcome_of(event, member.request);
     const bool kept = outcome != nullptr && outcome->kind == MemberOutcome::Kind::state;
-    if (HandleRecord* state = find(member.state)) {
+    if (find(member.state) != nullptr) {
       if (kept) {
-        state->phase = HandleRecord::Phase::held;
-        state->bytes = outcome->bytes;
+        hold(member.state, outcome->bytes);
       } else {
         free_handle(member.state);
       }

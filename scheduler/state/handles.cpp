@@ -36,6 +36,7 @@ void Scheduler::State::free_handle(HandleKey key) {
   DF_CHECK(handle != nullptr);
   Instance& holder = instances[handle->holder.id.index()];
   if (holder.key == handle->holder || handle->holder.id == kController) --holder.handles;
+  if (handle->phase == HandleRecord::Phase::held) leave_memory(*handle);
   handle->generation = 0;
   handles.release(key.slot);
   if (holder.key.id != kController) stop_if_free(holder);
@@ -57,6 +58,7 @@ void Scheduler::State::release_when_free(HandleKey key) {
     handle->doomed = true;
     return;
   }
+  leave_memory(*handle);
   handle->phase = HandleRecord::Phase::releasing;
   release(key, handle->holder);
 }

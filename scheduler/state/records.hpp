@@ -20,6 +20,7 @@ struct StageRecord {
   Phase phase = Phase::waiting;
   std::uint8_t missing = 0;           ///< predecessors that have not finished
   bool keep_ready = false;            ///< queued again as if it had never left the queue
+  bool dropped = false;               ///< its output went once because memory ran out: never again
   bool delivered = false;             ///< a last stage's output that is at the controller
   std::uint8_t last_predecessor = 0;  ///< the predecessor (position in the model) that ended last
   std::uint16_t open_inputs = 0;      ///< transfers on their way to the present batch
@@ -74,7 +75,9 @@ struct HandleRecord {
   InstanceKey holder;
   RequestKey request;
   NodeId node;
+  MachineId host;  ///< held: in whose memory
   std::uint64_t bytes = 0;
+  std::uint64_t order = 0;  ///< held: 1, 2, ... in the order in which outputs came to be
 };
 
 struct CommandRecord {

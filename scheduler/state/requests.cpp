@@ -140,12 +140,17 @@ void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position
   if (record.resume.valid()) consume(record.resume);
   record.resume = {};
   for (const NodeId before : info.after) consume(stage(slot, position_of(before)).output);
+  bool dropped = false;  // a parked input of a join, where memory ran out
   for (const NodeId next : info.before) {
     StageRecord& successor = stage(slot, position_of(next));
     if (successor.phase != Phase::waiting || successor.missing == 0)
       continue;  // a rerun for another
     successor.last_predecessor = static_cast<std::uint8_t>(position);
-    if (--successor.missing == 0) {
+    if (--successor.missing > 0) continue;
+    const bool join = setup.graph.nodes[next.index()].after.size() > 1;
+    if (join && !inputs_readable(slot, next)) {
+      dropped = true;
+    } else {
       if (HandleRecord* handle = find(record.output)) ++handle->unsent;
       make_ready_if_free(slot, position_of(next));
     }
@@ -154,6 +159,7 @@ void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position
     if (HandleRecord* handle = find(record.output)) ++handle->unsent;
     transfer(record.output, {kController, 0}, kNoSlot, request.key(slot));
   }
+  if (dropped) restore(slot);  // it is made again
   complete_if_all_done(slot);
 }
 

@@ -157,6 +157,18 @@ struct Scheduler::State {
   bool forget_handle(HandleKey key);
   void release(HandleKey key, InstanceKey holder);
 
+  // ---- host_memory.cpp
+  /// The result exists, in its holder's host memory.
+  void hold(HandleKey key, std::uint64_t bytes);
+  void leave_memory(const HandleRecord& handle);
+  /// Where a machine holds more than it has, the youngest parked outputs go and their stages run
+  /// again when their joins need them.
+  void make_room(MachineId machine);
+  [[nodiscard]] HandleKey youngest_parked(MachineId machine);
+  [[nodiscard]] bool parked(const HandleRecord& handle, HandleKey key);
+  /// Every input of the stage can be read.
+  [[nodiscard]] bool inputs_readable(std::uint32_t slot, NodeId node);
+
   // ---- instances.cpp
   void instance_event(const Event& event);
   void become_ready(Instance& in);
@@ -211,6 +223,8 @@ struct Scheduler::State {
   std::vector<std::vector<std::uint32_t>> free_stage_blocks;  // by number of stages
   SlotTable<HandleRecord> handles;
   std::uint32_t handle_generation = 0;
+  std::vector<double> held_bytes;  // by machine: held and not on their way out
+  std::uint64_t held_outputs = 0;  // ever
   SlotTable<CommandRecord> commands;
   SlotTable<Batch> batches;
   std::vector<Instance> instances;  // by InstanceId; [0] is the controller
