@@ -125,7 +125,8 @@ class LiveTest(unittest.TestCase):
                 live.start(wait_ready=False)
             self.expect_all_ended(live, requests)
 
-    def test_re_role_under_load(self):
+    def test_re_role_and_kill_in_one_log(self):
+        """A move, a worker and the controller killed, all under load: one log, which verifies."""
         requests = {f"r{i}": i % 5 for i in range(16)}
         with Live(scenario(dits=2, decoders=2, per_step=0.05)) as live:
             live.send_in_background(requests)
@@ -135,7 +136,10 @@ class LiveTest(unittest.TestCase):
             def moved():
                 of = [i for i in live.status()["instances"] if i["instance"] == 4][0]
                 return of["role"] == "dit" and of["state"] == "ready"
+            os.kill(live.workers()[1], signal.SIGKILL)
             live.wait_for(moved, 20)
+            live.kill_controller()
+            live.start(wait_ready=False)
             self.expect_all_ended(live, requests)
 
     def test_drain_and_undrain(self):
