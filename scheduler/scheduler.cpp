@@ -10,6 +10,7 @@ namespace disagfusion::scheduler {
 Scheduler::State::State(const Setup& plan, std::shared_ptr<const predictor::CostModel> belief,
                         Policies chosen)
     : setup(plan), costs(setup, std::move(belief)), policies(std::move(chosen)) {
+  state_facts();
   by_weights.resize(setup.graph.weights.size());
   instances.resize(setup.instances.size() + 1);
   instances[0].key = {kController, 0};
@@ -29,6 +30,32 @@ Scheduler::State::State(const Setup& plan, std::shared_ptr<const predictor::Cost
   if (wake != TimePoint::never()) timers.set(elasticity_timer(), wake);
 }
 
+void Scheduler::State::state_facts() {
+  for (std::size_t n = 0; n < setup.graph.nodes.size(); ++n) {
+    const StageNode& node = setup.graph.nodes[n];
+    NodeFacts& known = facts.emplace_back();
+    known.weights = node.weights;
+    known.position = node.stage;
+    known.to_controller = setup.has_output[n] != 0;
+    known.readers =
+        static_cast<std::uint16_t>(node.before.size() + (known.to_controller ? 1U : 0U));
+    known.predecessors = static_cast<std::uint16_t>(node.after.size());
+    if (node.after.size() == 1) known.before = node.after.front();
+    for (const NodeId next : node.before) {
+      known.feeds_join = known.feeds_join || setup.graph.nodes[next.index()].after.size() > 1;
+    }
+  }
+  for (std::size_t r = 0; r < setup.roles.size(); ++r) {
+    const Role& role = setup.roles[r];
+    limits.push_back({role.input_slots, role.output_slots,
+                      policies.batching->largest(role.max_batch),
+                      costs.class_of(PoolId{static_cast<std::uint16_t>(r)})});
+  }
+  batches_form = policies.batching->largest(2) > 1;
+  batch_wait = policies.batching->wait();
+  preemption_on = policies.preemption->enabled();
+}
+
 CommandRecord& Scheduler::State::new_command(ActionKind kind, InstanceKey addressee) {
   const std::uint32_t slot = commands.allocate();
   CommandRecord& command = commands[slot];
@@ -37,12 +64,6 @@ CommandRecord& Scheduler::State::new_command(ActionKind kind, InstanceKey addres
   command.kind = kind;
   command.addressee = addressee;
   return command;
-}
-
-CommandRecord* Scheduler::State::find(CommandKey key, ActionKind kind) {
-  if (!key.valid() || !commands.live(key.slot)) return nullptr;
-  CommandRecord& command = commands[key.slot];
-  return command.key == key && command.kind == kind ? &command : nullptr;
 }
 
 void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuffer& actions) {
@@ -125,7 +146,7 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
       break;
   }
   dispatch();
-  arm();
+  if (timers.next() < armed) arm();
 }
 
 // ---- the public face ---------------------------------------------------------------------------

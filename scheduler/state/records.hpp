@@ -143,7 +143,8 @@ struct Instance {
   Life life = Life::off;
   bool pinned = false, held = false;  ///< held: drained by an operator
   bool stop_when_free = false;
-  bool dirty = false;
+  bool dirty = false;  ///< routing does not know its present acceptance
+  bool freed = false;  ///< this event may have made room on it
   std::uint32_t load_failures = 0;
   std::uint32_t running = kNoSlot;  ///< batch
   TimePoint running_until;          ///< predicted

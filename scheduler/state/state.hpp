@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ struct Scheduler::State {
   void cancel(RequestKey key, EndState state, Why why);
   /// Ends an unfinished request: frees what it holds, tells the world.
   void end(std::uint32_t slot, EndState state, Why why);
-  void complete_stage(std::uint32_t slot, std::uint16_t position);
+  void complete_stage(std::uint32_t slot, NodeId node);
   void complete_if_all_done(std::uint32_t slot);
   /// Puts one more attempt on the request's account; false (and the request has failed) when too
   /// many.
@@ -50,12 +51,13 @@ struct Scheduler::State {
   StageRecord& stage(std::uint32_t slot, std::uint16_t position) {
     return stages[requests[slot].first_stage + position];
   }
+  StageRecord& stage(std::uint32_t slot, NodeId node) { return stage(slot, position_of(node)); }
   [[nodiscard]] NodeId node_of(std::uint32_t slot, std::uint16_t position) const {
     return NodeId{static_cast<std::uint16_t>(
         setup.graph.first_node[requests[slot].model.index()].value + position)};
   }
   [[nodiscard]] std::uint16_t position_of(NodeId node) const {
-    return setup.graph.nodes[node.index()].stage;
+    return facts[node.index()].position;
   }
   [[nodiscard]] std::uint16_t stage_count(ModelId model) const {
     return static_cast<std::uint16_t>(setup.graph.first_node[model.index() + 1].value -
@@ -75,10 +77,12 @@ struct Scheduler::State {
   void fill_freed();
   void offer_to_holders();
   bool offer_to_holder(std::size_t position);
+  Instance* holder_of(const Ready& ready);
+  bool holds_input_of(const Instance& in, const Ready& ready);
   void offer(const Ready& ready);
   void offer_push(const Ready& ready);
   void fill(InstanceId id);
-  bool fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue);
+  void fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue);
   void fill_stage(WeightsId weights);
   bool try_extend(const Ready& ready);
   void wait_in_queue(const Ready& ready);
@@ -90,29 +94,54 @@ struct Scheduler::State {
   [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
-  void assign(Instance& in, std::uint8_t hosted, const std::vector<QueueEntry>& entries);
-  void add_members(Batch& batch, std::uint32_t slot, const std::vector<QueueEntry>& entries,
+  void assign(Instance& in, std::uint8_t hosted, std::span<const QueueEntry> entries);
+  void count_output_transfers(Batch& batch, std::size_t members);
+  void add_members(Batch& batch, std::uint32_t slot, std::span<const QueueEntry> entries,
                    std::size_t action);
+  void add_member(Batch& batch, std::uint32_t slot, InstanceKey holder, const QueueEntry& entry);
   [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
-  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
-                  BatchMember& member);
+  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry, HandleKey state);
   void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
   std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
-  [[nodiscard]] QueueEntry entry_of(const Ready& ready);
+  [[nodiscard]] QueueEntry entry_of(const Ready& r) {
+    return {stage(r.request, r.node).queue_key, requests[r.request].number, r.request, r.node};
+  }
   [[nodiscard]] Choice choose(WeightsId weights, const Ready& ready);
   [[nodiscard]] Acceptance acceptance(const Instance& in, std::uint8_t hosted) const;
-  [[nodiscard]] bool blocked(const Instance& in, std::uint8_t hosted) const;
+  [[nodiscard]] bool blocked(const Instance& in, std::uint8_t hosted) const {
+    const std::uint32_t slots = limits[in.role.index()].output_slots;
+    return slots != kUnlimited && in.hosted[hosted].outputs > slots;
+  }
+  /// Computes nothing, holds nothing, may start.
+  [[nodiscard]] bool idle(const Instance& in, std::uint8_t hosted) const {
+    return in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted);
+  }
+  /// Has room for one more batch of what is queued.
+  [[nodiscard]] bool has_room(const Instance& in, std::uint8_t hosted) const {
+    return in.hosted[hosted].used_slots < limits[in.role.index()].input_slots || idle(in, hosted);
+  }
   [[nodiscard]] int hosted_position(const Instance& in, WeightsId weights) const;
   [[nodiscard]] std::uint32_t largest_batch(const Instance& in) const {
-    return policies.batching->largest(setup.roles[in.role.index()].max_batch);
+    return limits[in.role.index()].largest_batch;
   }
-  void touch(InstanceId id);
-  void freed(InstanceId id);
+  void touch(Instance& in) {
+    if (in.dirty) return;
+    in.dirty = true;
+    dirty_instances.push_back(in.key.id);
+  }
+  /// What waits may find room on it now.
+  void freed(Instance& in) {
+    touch(in);
+    if (in.freed) return;
+    in.freed = true;
+    freed_instances.push_back(in.key.id);
+  }
   void flush();
 
   // ---- batches.cpp
   void batch_started(const Event& event);
   void start(CommandKey key);
+  void start_batch(std::uint32_t batch_slot);
   void compute_ended(Instance& in);
   void batch_finished(const Event& event);
   void finish_member(Batch& batch, std::uint32_t batch_slot, BatchMemberRecord& member,
@@ -134,13 +163,23 @@ struct Scheduler::State {
   void settle_edits(Batch& batch);
   void fail_members(std::uint32_t batch_slot, std::vector<std::uint32_t>& affected);
   void leave_queue(Instance& in, std::uint32_t batch_slot);
-  static const MemberOutcome* outcome_of(const Event& event, RequestKey request);
+  static const MemberOutcome* outcome_of(const Event& event, RequestKey request) {
+    for (const MemberOutcome& outcome : event.members) {
+      if (outcome.request == request) return &outcome;
+    }
+    return nullptr;
+  }
 
   // ---- handles.cpp
   HandleKey new_handle(HandleRecord::Kind kind, InstanceKey holder, RequestKey request,
                        NodeId node);
-  HandleRecord* find(HandleKey key);
+  HandleRecord* find(HandleKey key) {
+    if (key.slot >= handles.size()) return nullptr;
+    HandleRecord& handle = handles[key.slot];  // generation 0 while the slot is free
+    return handle.generation == key.generation && key.valid() ? &handle : nullptr;
+  }
   void free_handle(HandleKey key);
+  void free_handle(HandleRecord& handle, std::uint32_t slot);
   void consume(HandleKey key);
   void release_when_free(HandleKey key);
   void transfer(HandleKey handle, InstanceKey to, std::uint32_t batch_slot, RequestKey request);
@@ -197,22 +236,64 @@ struct Scheduler::State {
   void arm();
   void view_fleet();
 
+  /// Fills `facts` and `limits`.
+  void state_facts();
+
   // ---- commands
   CommandRecord& new_command(ActionKind kind, InstanceKey addressee);
-  CommandRecord* find(CommandKey key, ActionKind kind);
-  void settle(CommandRecord& command) { commands.release(command.key.slot); }
+  CommandRecord* find(CommandKey key, ActionKind kind) {
+    if (key.slot >= commands.size()) return nullptr;
+    CommandRecord& command = commands[key.slot];  // id 0 while the slot is free
+    return command.key.id == key.id && command.kind == kind && key.valid() ? &command : nullptr;
+  }
+  void settle(CommandRecord& command) { free_command(command.key.slot); }
+  void free_command(std::uint32_t slot) {
+    commands[slot].key.id = 0;
+    commands.release(slot);
+  }
   Action& emit(ActionKind kind) {
     out->actions.emplace_back();
     out->actions.back().kind = kind;
     return out->actions.back();
   }
   /// The event belongs to the instance's present life; counted as stale otherwise.
-  Instance* present(const Event& event);
+  Instance* present(const Event& event) {
+    const std::size_t index = event.instance.id.index();
+    if (index != 0 && index < instances.size()) {
+      Instance& in = instances[index];
+      if (in.key.incarnation == event.instance.incarnation && in.life != Instance::Life::lost) {
+        return &in;
+      }
+    }
+    stale();
+    return nullptr;
+  }
   void stale() { ++counters.stale_events; }
 
   const Setup setup;
   Costs costs;
   Policies policies;
+  /// What events ask of a stage again and again, packed.
+  struct NodeFacts {
+    WeightsId weights;
+    std::uint16_t position = 0;  ///< in its model
+    std::uint16_t readers = 0;   ///< successors, and the controller where the output goes there
+    NodeId before;               ///< the only predecessor, or none
+    std::uint16_t predecessors = 0;
+    bool to_controller = false;  ///< its output travels to the controller
+    bool feeds_join = false;     ///< a successor has other predecessors, too
+  };
+  /// The same of a role.
+  struct RoleLimits {
+    std::uint32_t input_slots = 0, output_slots = 0;
+    std::uint32_t largest_batch = 1;  ///< that the batching policy makes
+    CostClass cost_class = 0;
+  };
+  std::vector<NodeFacts> facts;    // by NodeId
+  std::vector<RoleLimits> limits;  // by PoolId
+  // Policies without an opinion are not asked.
+  bool batches_form = false, preemption_on = false;
+  Duration batch_wait;
   TimePoint now;
   ActionBuffer* out = nullptr;
   std::uint32_t epoch = 0;
@@ -256,7 +337,7 @@ struct Scheduler::State {
   std::vector<Ready> ready;
   std::vector<InstanceId> freed_instances, dirty_instances;
   std::vector<QueueEntry> taken;
-  std::vector<QueueEntry> one_entry;
+  std::vector<QueueEntry> together;
   std::vector<RunningBatch> running_batches;
   std::vector<std::uint32_t> affected;
   std::vector<WeightsId> stages_to_fill;

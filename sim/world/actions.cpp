@@ -9,13 +9,6 @@ namespace disagfusion::sim {
 
 using scheduler::ActionKind;
 
-/// The instance in that life, or null: whoever is gone hears nothing.
-World::Instance* World::addressee(InstanceKey key) {
-  if (key.id.index() >= instances_.size()) return nullptr;
-  Instance& in = instances_[key.id.index()];
-  return in.key == key && in.life != Life::dead && in.life != Life::off ? &in : nullptr;
-}
-
 void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   switch (action.kind) {
     case ActionKind::enqueue:
@@ -198,10 +191,7 @@ bool World::network_due() {
   if (!delivered) return false;
   Moving& moved = moving_[*delivered];
   moved.active = false;
-  event_ = Event{};
-  event_.kind = EventKind::transfer_finished;
-  event_.instance = moved.to;
-  event_.command = moved.command;
+  begin_event(EventKind::transfer_finished, moved.to, moved.command);
   Instance* to = addressee(moved.to);
   if (to != nullptr) {
     to->queue.input_arrived(moved.target, moved.handle);

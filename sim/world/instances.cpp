@@ -9,13 +9,6 @@ namespace disagfusion::sim {
 
 using scheduler::ActionKind;
 
-void World::set_event(EventKind kind, const Instance& in, CommandKey command) {
-  event_ = Event{};
-  event_.kind = kind;
-  event_.instance = in.key;
-  event_.command = command;
-}
-
 // ---- computing ---------------------------------------------------------------------------------
 
 Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
@@ -45,18 +38,18 @@ Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
   in.ns_per_step = estimate.per_step_s * 1e9 * factor;
   in.ns_before_steps = entry.first_step == 0 ? estimate.fixed_s * 1e9 * factor : 0;
   const double ns = predictor::service_ns(estimate, entry.first_step, entry.last_step, factor);
-  return {std::llround(ns)};
+  return {rounded(ns)};
 }
 
 /// Starts what may start. The command that started, or none; the tree follows.
 World::CommandKey World::start_next(Instance& in) {
-  if (in.life != Life::ready || in.queue.next_to_start() == nullptr) return {};
-  const RunQueue::Entry& entry = in.queue.start();
+  const RunQueue::Entry* entry = in.life == Life::ready ? in.queue.start_next() : nullptr;
+  if (entry == nullptr) return {};
   in.started = now_;
-  in.ends = now_ + seconds_of(in, entry);
+  in.ends = now_ + seconds_of(in, *entry);
   in.stop_after = 0;
   tree_.set(tree_slot(in), in.ends, next_sequence());
-  return entry.command;
+  return entry->command;
 }
 
 /// Something changed that may let an idle instance start: tells if so.
@@ -114,7 +107,8 @@ bool World::batch_ended(Instance& in) {
       hold(outcome.handle, in, entry, bytes);
     }
   }
-  set_event(preempted ? EventKind::batch_preempted : EventKind::batch_finished, in, entry.command);
+  begin_event(preempted ? EventKind::batch_preempted : EventKind::batch_finished, in.key,
+              entry.command);
   event_.steps_done = preempted ? in.stop_after : entry.last_step;
   event_.compute = now_ - in.started;
   event_.members = outcomes_;
@@ -126,7 +120,7 @@ bool World::batch_ended(Instance& in) {
   event_.started = start_next(in);
   if (!event_.started.valid()) tree_.clear(tree_slot(in));
   const bool now = tell();
-  check_drained(in);
+  if (in.drain.valid()) check_drained(in);
   return now;
 }
 
@@ -139,14 +133,14 @@ bool World::instance_due(Instance& in) {
   in.life_command = {};
   if (in.life == Life::provisioning) {
     in.life = Life::empty;
-    set_event(EventKind::instance_provisioned, in, command);
+    begin_event(EventKind::instance_provisioned, in.key, command);
     return tell();
   }
   DF_CHECK(in.life == Life::loading, "instance {} has no event now", in.key.id.value);
   in.life = Life::ready;
   const scheduler::Role& role = setup_.roles[in.role.index()];
   in.queue.host(role.stages, role.output_slots);
-  set_event(EventKind::instance_ready, in, command);
+  begin_event(EventKind::instance_ready, in.key, command);
   return tell();
 }
 

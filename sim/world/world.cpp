@@ -106,8 +106,7 @@ bool World::due(std::uint32_t source) {
       return rare_due();
     case kTimer:
       tree_.clear(kTimer);
-      event_ = Event{};
-      event_.kind = EventKind::timer;
+      begin_event(EventKind::timer, {}, {});
       return true;
     default:
       break;
@@ -119,8 +118,7 @@ bool World::due(std::uint32_t source) {
   } else {
     tree_.set(kCancel, cancels_.top().time, cancels_.top().sequence);
   }
-  event_ = Event{};
-  event_.kind = EventKind::cancel_asked;
+  begin_event(EventKind::cancel_asked, {}, {});
   event_.request = cancel_keys_[slot];
   return true;
 }
@@ -128,11 +126,8 @@ bool World::due(std::uint32_t source) {
 void World::take_note() {
   const Note& first = notes_.front();
   now_ = first.time;
-  event_ = Event{};
-  event_.kind = first.kind;
+  begin_event(first.kind, first.instance, first.command);
   event_.reason = first.reason;
-  event_.instance = first.instance;
-  event_.command = first.command;
   event_.when = first.when;
   event_.steps_done = first.number;
   if (first.kind == EventKind::batch_revoked && first.member.valid()) {
@@ -143,28 +138,8 @@ void World::take_note() {
   notes_.pop();
 }
 
-// Field by field and in place: a note is read again soon, and a copy of a structure that was just
-// written in pieces waits for each of them.
-void World::note_here(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
-                      RequestKey member, TimePoint when) {
-  Note& note = notes_.push();
-  note.sequence = next_sequence();
-  note.time = now_;
-  note.when = when;
-  note.kind = kind;
-  note.reason = reason;
-  note.number = kind == EventKind::controller_restarted ? 1 : 0;  // epoch
-  note.instance = instance;
-  note.command = command;
-  note.member = member;
-}
-
-void World::note(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
-                 RequestKey member, TimePoint when) {
-  if (!delayed() || instance.id == kController) {
-    note_here(kind, instance, command, reason, member, when);
-    return;
-  }
+void World::note_later(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
+                       RequestKey member, TimePoint when) {
   const std::uint32_t id = new_message();
   Message& message = messages_[id];
   message.is_action = false;
@@ -184,8 +159,7 @@ void World::note(EventKind kind, InstanceKey instance, CommandKey command, Reaso
 
 // ---- the control plane -------------------------------------------------------------------------
 
-bool World::tell() {
-  if (!delayed() || event_.instance.id == kController) return true;
+bool World::tell_later() {
   const std::uint32_t id = new_message();
   Message& message = messages_[id];
   message.is_action = false;
@@ -411,8 +385,7 @@ bool World::arrival_due() {
     cancels_.set(key.slot, now_ + *present().cancel_after, next_sequence());
     tree_.set(kCancel, cancels_.top().time, cancels_.top().sequence);
   }
-  event_ = Event{};
-  event_.kind = EventKind::request_arrived;
+  begin_event(EventKind::request_arrived, {}, {});
   event_.request = key;
   event_.number = present().index + 1;
   event_.body = &body_;

@@ -137,6 +137,21 @@ class World {
   };
 
   // world.cpp: the loop, requests, the control plane
+  /// Fills event_ anew: the fields that this world ever sets. The others stay as they were made.
+  void begin_event(EventKind kind, InstanceKey instance, CommandKey command) {
+    event_.kind = kind;
+    event_.reason = Reason::none;
+    event_.instance = instance;
+    event_.command = command;
+    event_.started = {};
+    event_.request = {};
+    event_.number = 0;
+    event_.compute = {};
+    event_.when = {};
+    event_.steps_done = 0;
+    event_.members = {};
+    event_.body = nullptr;
+  }
   void take_note();
   bool due(std::uint32_t source);
   bool arrival_due();
@@ -150,16 +165,43 @@ class World {
   RequestKey open_request();
   void request_ended(RequestKey request);
   /// Told by an instance: true where event_ is to be delivered now, false where it travels.
-  bool tell();
+  bool tell() { return !delayed() || event_.instance.id == kController || tell_later(); }
+  bool tell_later();
+  // Field by field and in place: a note is read again soon, and a copy of a structure that was just
+  // written in pieces waits for each of them.
   void note_here(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
-                 RequestKey member, TimePoint when);
+                 RequestKey member, TimePoint when) {
+    Note& note = notes_.push();
+    note.sequence = next_sequence();
+    note.time = now_;
+    note.when = when;
+    note.kind = kind;
+    note.reason = reason;
+    note.number = kind == EventKind::controller_restarted ? 1 : 0;  // epoch
+    note.instance = instance;
+    note.command = command;
+    note.member = member;
+  }
   void note(EventKind kind, InstanceKey instance, CommandKey command, Reason reason = Reason::none,
-            RequestKey member = {}, TimePoint when = {});
+            RequestKey member = {}, TimePoint when = {}) {
+    if (!delayed() || instance.id == kController) {
+      note_here(kind, instance, command, reason, member, when);
+    } else {
+      note_later(kind, instance, command, reason, member, when);
+    }
+  }
+  void note_later(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
+                  RequestKey member, TimePoint when);
   [[nodiscard]] bool delayed() const { return control_.delay.ns > 0; }
   TimePoint delivery(TimePoint& last);
   std::uint32_t new_message();
   void send_down(const Action& action, const ActionBuffer& buffer);
-  Instance* addressee(InstanceKey key);
+  /// The instance in that life, or null: whoever is gone hears nothing.
+  Instance* addressee(InstanceKey key) {
+    if (key.id.index() >= instances_.size()) return nullptr;
+    Instance& in = instances_[key.id.index()];
+    return in.key == key && in.life != Life::dead && in.life != Life::off ? &in : nullptr;
+  }
   void set_control();
 
   // actions.cpp
@@ -181,7 +223,6 @@ class World {
   CommandKey start_next(Instance& in);
   void kick(Instance& in);
   void check_drained(Instance& in);
-  void set_event(EventKind kind, const Instance& in, CommandKey command);
   Duration seconds_of(Instance& in, const RunQueue::Entry& entry);
   double output_bytes(NodeId node, std::uint32_t shape);
   void hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes);
