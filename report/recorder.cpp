@@ -82,7 +82,7 @@ void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& b
   for (const Action& action : buffer.actions) note_action(buffer, action);
 }
 
-void Recorder::note_event(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::note_event(const Event& event) {
   switch (event.kind) {
     case EventKind::request_arrived:
       arrive(event);
@@ -125,7 +125,7 @@ void Recorder::note_event(const Event& event) {
   if (event.started.valid()) start(event.started);
 }
 
-void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
       admit(action.request);
@@ -177,7 +177,7 @@ void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-void Recorder::arrive(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::arrive(const Event& event) {
   const std::uint32_t slot = event.request.slot;
   if (slot >= requests_.size()) {
     requests_.resize(slot + 1UL);
@@ -217,7 +217,7 @@ void Recorder::arrive(const Event& event) {
   ++in_system_;
 }
 
-void Recorder::admit(RequestKey request) {
+[[gnu::always_inline]] inline void Recorder::admit(RequestKey request) {
   RequestRecord* record = find(request);
   if (record == nullptr) return;
   record->admitted = now_;
@@ -228,7 +228,7 @@ void Recorder::admit(RequestKey request) {
   }
 }
 
-void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
+[[gnu::always_inline]] inline void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
   const std::size_t first = setup_.graph.first_node[record.model.index()].index();
   double wait_total = 0;
   for (std::uint16_t i = 0; i < stages_of_model_[record.model.index()]; ++i) {
@@ -334,14 +334,14 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
 
 // ---- batches -----------------------------------------------------------------------------------
 
-Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
+[[gnu::always_inline]] inline Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
   const std::size_t index = key.id.index();
   if (index == 0 || index >= instances_.size()) return nullptr;
   Instance& in = instances_[index];
   return in.key == key && !in.lost ? &in : nullptr;
 }
 
-void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= batches_.size()) batches_.resize(slot + 1UL);
   Batch& batch = batches_[slot];
@@ -355,7 +355,7 @@ void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
   add_members(buffer, action, batch);
 }
 
-void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Batch& batch) {
+[[gnu::always_inline]] inline void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Batch& batch) {
   for (const scheduler::BatchMember& member : buffer.members_of(action)) {
     batch.members.push_back(member.request);
     const RequestRecord* record = find(member.request);
@@ -368,7 +368,7 @@ void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Bat
   }
 }
 
-void Recorder::start(CommandKey command) {
+[[gnu::always_inline]] inline void Recorder::start(CommandKey command) {
   if (command.slot >= batches_.size() || batches_[command.slot].id != command.id) return;
   Batch& batch = batches_[command.slot];
   Instance* in = present(batch.instance);
@@ -393,7 +393,7 @@ void Recorder::stop_computing(Instance& in, NodeId node) {
   in.running = {};
 }
 
-void Recorder::batch_ended(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::batch_ended(const Event& event) {
   if (event.command.slot >= batches_.size()) return;
   Batch& batch = batches_[event.command.slot];
   Instance* in = present(batch.instance);
@@ -437,7 +437,7 @@ void Recorder::batch_ended(const Event& event) {
 }
 
 /// A successor is ready once all its predecessors have ended.
-void Recorder::stage_done(RequestKey request, NodeId node) {
+[[gnu::always_inline]] inline void Recorder::stage_done(RequestKey request, NodeId node) {
   StageRecord* stages = stages_of(request.slot);
   for (const NodeId next : setup_.graph.nodes[node.index()].before) {
     const StageNode& successor = setup_.graph.nodes[next.index()];
@@ -467,7 +467,7 @@ void Recorder::unblock(Instance& in) {
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-void Recorder::start_transfer(const Action& action) {
+[[gnu::always_inline]] inline void Recorder::start_transfer(const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= transfers_.size()) transfers_.resize(slot + 1UL);
   Transfer& transfer = transfers_[slot];
@@ -489,7 +489,7 @@ void Recorder::start_transfer(const Action& action) {
   if (stage.transfer_start == kNever) stage.transfer_start = now_;
 }
 
-void Recorder::transfer_ended(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::transfer_ended(const Event& event) {
   const std::uint32_t slot = event.command.slot;
   if (slot >= transfers_.size() || transfers_[slot].id != event.command.id) return;
   Transfer& transfer = transfers_[slot];

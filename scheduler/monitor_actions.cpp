@@ -31,7 +31,7 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
   return nullptr;
 }
 
-const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
     case ActionKind::reject:
@@ -51,7 +51,7 @@ const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& acti
   }
 }
 
-const char* ProtocolMonitor::note_request(const Action& action) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_request(const Action& action) {
   const RequestKey key = action.request;
   if (!key.valid() || key.slot >= requests_.size() ||
       requests_[key.slot].generation != key.generation) {
@@ -67,7 +67,7 @@ const char* ProtocolMonitor::note_request(const Action& action) {
 
 // ---- commands ----------------------------------------------------------------------------------
 
-const char* ProtocolMonitor::note_command(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_command(const ActionBuffer& buffer, const Action& action) {
   const CommandKey key = action.command;
   if (asked_again(action)) return nullptr;
   if (key.id <= last_command_) return "command numbers do not increase";
@@ -101,7 +101,7 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
          command.handle == action.handle && command.instance == action.instance;
 }
 
-const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
                                        Command& command) {
   if (targets_a_batch(action.kind) || action.kind == ActionKind::cancel_transfer) {
     const auto wanted = targets_a_batch(action.kind) ? ActionKind::enqueue : ActionKind::transfer;
@@ -132,7 +132,7 @@ const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action&
   }
 }
 
-const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer, const Action& action,
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer, const Action& action,
                                           Command& command) {
   const Instance* instance = known(action.instance);
   if (instance == nullptr || over(action.instance)) return kNoIncarnation;
@@ -159,7 +159,7 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return note_members(buffer, action, command, target.id);
 }
 
-const char* ProtocolMonitor::note_members(const ActionBuffer& buffer, const Action& action,
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_members(const ActionBuffer& buffer, const Action& action,
                                           Command& command, std::uint64_t named_by) {
   const Attempt attempt{action.command.slot + 1, static_cast<std::uint32_t>(command.id)};
   std::uint32_t last = kNil;
@@ -176,7 +176,7 @@ const char* ProtocolMonitor::note_members(const ActionBuffer& buffer, const Acti
   return nullptr;
 }
 
-const char* ProtocolMonitor::note_member(const ActionBuffer& buffer, const BatchMember& member,
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_member(const ActionBuffer& buffer, const BatchMember& member,
                                          NodeId node, Attempt attempt) {
   const RequestKey key = member.request;
   if (!key.valid() || key.slot >= requests_.size() ||
@@ -203,13 +203,7 @@ const char* ProtocolMonitor::note_member(const ActionBuffer& buffer, const Batch
   return nullptr;
 }
 
-bool ProtocolMonitor::open(const Attempt& attempt) const {
-  if (attempt.slot_plus_1 == 0) return false;
-  const Command& command = commands_[attempt.slot_plus_1 - 1];
-  return static_cast<std::uint32_t>(command.id) == attempt.low_id && open(command);
-}
-
-std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
+[[gnu::always_inline]] inline std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
   if (free_member_ == kNil) {
     members_.push_back({request, kNil});
     return static_cast<std::uint32_t>(members_.size() - 1);
@@ -256,7 +250,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
 
 // ---- handles -----------------------------------------------------------------------------------
 
-const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
   Handle& handle = at_slot(handles_, key.slot);
   if (key.generation < handle.generation) return "that handle is of the past";
   const bool lives = handle.state == HandleState::held && !over(handle.holder);
@@ -269,7 +263,7 @@ const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) 
   return nullptr;
 }
 
-const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
   handle = &at_slot(handles_, key.slot);
   if (handle->generation < key.generation) {
     if (handle->state == HandleState::held && !over(handle->holder)) {
@@ -284,7 +278,7 @@ const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
   return nullptr;
 }
 
-const char* ProtocolMonitor::note_transfer(const Action& action) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_transfer(const Action& action) {
   Handle* handle = nullptr;
   if (const char* wrong = use_handle(action.handle, handle)) return wrong;
   const bool there = handle->holder.id == kController ? action.from.id == kController
@@ -298,7 +292,7 @@ const char* ProtocolMonitor::note_transfer(const Action& action) {
   return target.instance == action.instance ? nullptr : "it feeds a batch at another instance";
 }
 
-const char* ProtocolMonitor::note_release(const Action& action, Command& command) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_release(const Action& action, Command& command) {
   command.handle = action.handle;
   Handle* handle = nullptr;
   const char* wrong = use_handle(action.handle, handle);

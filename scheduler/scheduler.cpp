@@ -55,16 +55,6 @@ void Scheduler::State::state_facts() {
   preemption_on = policies.preemption->enabled();
 }
 
-CommandRecord& Scheduler::State::new_command(ActionKind kind, InstanceKey addressee) {
-  const std::uint32_t slot = commands.allocate();
-  CommandRecord& command = commands[slot];
-  command = CommandRecord{};
-  command.key = {(std::uint64_t{epoch} << 40U) | ++sequence, slot};
-  command.kind = kind;
-  command.addressee = addressee;
-  return command;
-}
-
 void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuffer& actions) {
   DF_CHECK_LE(now.ns, instant.ns);
   now = instant;
@@ -144,7 +134,7 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
     case EventKind::tick:
       break;
   }
-  dispatch();
+  if (anything_moved()) dispatch();
   if (timers.next() < armed) arm();
 }
 

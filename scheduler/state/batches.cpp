@@ -54,7 +54,7 @@ void Scheduler::State::start_batch(std::uint32_t slot) {
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
 }
 
-void Scheduler::State::compute_ended(Instance& in) {
+[[gnu::always_inline]] inline void Scheduler::State::compute_ended(Instance& in) {
   in.running = kNoSlot;
   in.running_until = now;
   freed(in);
@@ -73,7 +73,7 @@ void Scheduler::State::batch_started(const Event& event) {
 
 // ---- ends --------------------------------------------------------------------------------------
 
-void Scheduler::State::settle_edits(Batch& batch) {
+[[gnu::always_inline]] inline void Scheduler::State::settle_edits(Batch& batch) {
   for (const std::uint32_t slot : batch.edits) free_command(slot);
   batch.edits.clear();
 }
@@ -128,7 +128,7 @@ void Scheduler::State::batch_finished(const Event& event) {
   if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
-void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
+[[gnu::always_inline]] inline void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
                                      const MemberOutcome* outcome, bool limited) {
   if (member.state.valid() && find(member.state) != nullptr) {
     free_handle(member.state);  // the preempt came too late

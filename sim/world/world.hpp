@@ -82,7 +82,8 @@ class World {
     // What computes.
     TimePoint started, ends;
     std::uint32_t shape = 0;  ///< of all members
-    double ns_before_steps = 0, ns_per_step = 0;
+    const predictor::Estimate* cost = nullptr;  ///< of one batch of these
+    double factor = 1;                          ///< of this one
     std::uint32_t stop_after = 0;              ///< preempting: steps done then; 0: runs to the end
     std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
     // Commands that wait for time to pass.
@@ -223,7 +224,11 @@ class World {
   bool instance_due(Instance& in);
   bool batch_ended(Instance& in);
   CommandKey start_next(Instance& in);
-  void kick(Instance& in);
+  /// Something changed that may let an idle instance start: tells if so.
+  void kick(Instance& in) {
+    if (in.queue.running() == nullptr && in.queue.waiting() > 0) start_if_able(in);
+  }
+  void start_if_able(Instance& in);
   void check_drained(Instance& in);
   Duration seconds_of(Instance& in, const RunQueue::Entry& entry);
   double output_bytes(NodeId node, std::uint32_t shape);
