@@ -76,8 +76,10 @@ Recorder::Recorder(const Scenario& scenario, const scheduler::Setup& setup,
 }
 
 void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& buffer) {
-  system_integral_s_ += static_cast<double>(in_system_) * seconds(now.ns - now_);
-  now_ = now.ns;
+  if (now.ns != now_) {
+    system_integral_s_ += static_cast<double>(in_system_) * seconds(now.ns - now_);
+    now_ = now.ns;
+  }
   note_event(event);
   for (const Action& action : buffer.actions) note_action(buffer, action);
 }

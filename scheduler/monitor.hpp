@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/slot_array.hpp"
 #include "base/time.hpp"
 #include "scheduler/action.hpp"
 #include "scheduler/event.hpp"
@@ -61,7 +62,6 @@ class ProtocolMonitor {
     HandleKey handle;              ///< transfer, release
     std::uint32_t dependents = 0;  ///< enqueue, transfer: open commands that its settling settles
     NodeId node;
-    PoolId pool;  ///< provision, load
     ActionKind kind = ActionKind::cancel_timer;
     CommandState state = CommandState::settled;
     bool started = false;       ///< enqueue
@@ -213,7 +213,7 @@ class ProtocolMonitor {
     command.members = 0;
   }
   Instance* known(InstanceKey key) {
-    if (key.id == kController) return instances_.data();
+    if (key.id == kController) return instances_.begin();
     if (key.id.index() >= instances_.size()) return nullptr;
     Instance& instance = instances_[key.id.index()];
     return key.incarnation != 0 && key.incarnation <= instance.incarnation ? &instance : nullptr;
@@ -222,12 +222,12 @@ class ProtocolMonitor {
     return attempts_[request_slot * stages_ + stage_of_[node.index()]];
   }
 
-  std::vector<Command> commands_;         ///< by CommandKey::slot
-  std::vector<Member> members_;           ///< lists of commands, and the free list
-  std::vector<Instance> instances_;       ///< by InstanceId
-  std::vector<Handle> handles_;           ///< by HandleKey::slot
-  std::vector<Request> requests_;         ///< by RequestKey::slot
-  std::vector<Attempt> attempts_;         ///< by request slot x stage of the model
+  SlotArray<Command> commands_;         ///< by CommandKey::slot
+  SlotArray<Member> members_;           ///< lists of commands, and the free list
+  SlotArray<Instance> instances_;       ///< by InstanceId
+  SlotArray<Handle> handles_;           ///< by HandleKey::slot
+  SlotArray<Request> requests_;         ///< by RequestKey::slot
+  SlotArray<Attempt> attempts_;         ///< by request slot x stage of the model
   std::vector<std::uint16_t> stage_of_;   ///< by NodeId: position in its model
   std::vector<std::uint8_t> hosts_;       ///< by PoolId x WeightsId
   std::vector<std::uint32_t> max_batch_;  ///< by PoolId

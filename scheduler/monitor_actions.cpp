@@ -12,19 +12,13 @@ bool targets_a_batch(ActionKind kind) {
   return kind == ActionKind::extend || kind == ActionKind::revoke || kind == ActionKind::preempt;
 }
 
-template <class Record>
-Record& at_slot(std::vector<Record>& table, std::uint32_t slot) {
-  if (slot >= table.size()) table.resize(slot + std::size_t{1});
-  return table[slot];
-}
-
 }  // namespace
 
 const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buffer) {
   if (now != now_) return "the actions belong to another instant than the event";
-  for (std::size_t i = 0; i < buffer.actions.size(); ++i) {
-    if (const char* wrong = note(buffer, buffer.actions[i])) {
-      faulty_action_ = i;
+  for (const Action& action : buffer.actions) {
+    if (const char* wrong = note(buffer, action)) {
+      faulty_action_ = static_cast<std::size_t>(&action - buffer.actions.data());
       return wrong;
     }
   }
@@ -73,7 +67,7 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
   if (key.id <= last_command_) return "command numbers do not increase";
   if (key.epoch() != epoch_) return "the command's epoch is not this controller's";
   last_command_ = key.id;
-  Command& command = at_slot(commands_, key.slot);
+  Command& command = commands_.at_slot(key.slot);
   if (open(command)) return "an open command holds that slot";
   if (command.first_member != kNil) free_members(command);
   command = Command{};
@@ -205,7 +199,7 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
 
 [[gnu::always_inline]] inline std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
   if (free_member_ == kNil) {
-    members_.push_back({request, kNil});
+    members_.emplace_back() = {request, kNil};
     return static_cast<std::uint32_t>(members_.size() - 1);
   }
   const std::uint32_t member = free_member_;
@@ -251,7 +245,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
 // ---- handles -----------------------------------------------------------------------------------
 
 [[gnu::always_inline]] inline const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
-  Handle& handle = at_slot(handles_, key.slot);
+  Handle& handle = handles_.at_slot(key.slot);
   if (key.generation < handle.generation) return "that handle is of the past";
   const bool lives = handle.state == HandleState::held && !over(handle.holder);
   if (lives) {
@@ -264,7 +258,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
 }
 
 [[gnu::always_inline]] inline const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
-  handle = &at_slot(handles_, key.slot);
+  handle = &handles_.at_slot(key.slot);
   if (handle->generation < key.generation) {
     if (handle->state == HandleState::held && !over(handle->holder)) {
       return "a handle's slot is reused, the handle is not over";
@@ -320,7 +314,7 @@ const char* ProtocolMonitor::note_output_sent(const Action& action) {
 const char* ProtocolMonitor::note_provision(const Action& action) {
   if (action.instance.id == kController) return "nobody provisions the controller";
   if (action.pool.index() >= max_batch_.size()) return "there is no such role";
-  Instance& instance = at_slot(instances_, action.instance.id.value);
+  Instance& instance = instances_.at_slot(action.instance.id.value);
   const bool unusable = instance.phase == Phase::empty && instance.open == 0;
   if (instance.ended != instance.incarnation && !unusable) return "that instance is not over";
   if (action.instance.incarnation <= instance.incarnation) return "that incarnation is over";

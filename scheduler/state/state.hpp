@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/slot_array.hpp"
 #include "scheduler/costs.hpp"
 #include "scheduler/policies/policies.hpp"
 #include "scheduler/scheduler.hpp"
@@ -325,14 +326,14 @@ struct Scheduler::State {
   std::uint32_t epoch = 0;
   std::uint64_t sequence = 0;
 
-  std::vector<RequestRecord> requests;  // by the driver's slots
+  SlotArray<RequestRecord> requests;  // by the driver's slots
   std::vector<StageRecord> stages;
   std::vector<std::vector<std::uint32_t>> free_stage_blocks;  // by number of stages
   SlotTable<HandleRecord> handles;
   std::uint32_t handle_generation = 0;
   SlotTable<CommandRecord> commands;
   SlotTable<Batch> batches;
-  std::vector<Instance> instances;  // by InstanceId; [0] is the controller
+  SlotArray<Instance> instances;  // by InstanceId; [0] is the controller
   std::uint64_t unfinished = 0, waiting_to_start = 0;
 
   struct StageState {

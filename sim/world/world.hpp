@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "base/scenario.hpp"
+#include "base/slot_array.hpp"
 #include "predictor/cached_costs.hpp"
 #include "predictor/cost_model.hpp"
 #include "predictor/service_draw.hpp"
@@ -270,7 +271,7 @@ class World {
   bool arrival_known_ = false;
   Ring<traces::Request> pending_;  ///< a closed loop's, at once
   scheduler::RequestBody body_;
-  std::vector<RequestRecord> requests_;  ///< by slot
+  SlotArray<RequestRecord> requests_;  ///< by slot
   std::vector<std::uint32_t> free_requests_;
   std::uint64_t in_system_ = 0;
   IndexedHeap cancels_;  ///< by request slot
@@ -286,12 +287,12 @@ class World {
   std::vector<double> output_bytes_;      ///< [shape x nodes + node], negative: not asked
 
   // instances, links
-  std::vector<Instance> instances_;  ///< by InstanceId; [0] is the controller
+  SlotArray<Instance> instances_;  ///< by InstanceId; [0] is the controller
   Network network_;
   std::vector<std::uint32_t> machine_link_;  ///< egress, then ingress = + 1; kNoResource: no nic
-  std::vector<Moving> moving_;               ///< by TransferId
+  SlotArray<Moving> moving_;               ///< by TransferId
   std::vector<std::uint32_t> transfer_of_;   ///< by command slot: TransferId
-  std::vector<HandleRecord> handles_;        ///< by handle slot
+  SlotArray<HandleRecord> handles_;        ///< by handle slot
   std::vector<double> host_bytes_, host_peak_;
 
   // control plane
