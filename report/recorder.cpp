@@ -81,10 +81,14 @@ void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& b
     now_ = now.ns;
   }
   note_event(event);
+  if (!buffer.actions.empty()) note_actions(buffer);
+}
+
+void Recorder::note_actions(const ActionBuffer& buffer) {
   for (const Action& action : buffer.actions) note_action(buffer, action);
 }
 
-[[gnu::always_inline]] inline void Recorder::note_event(const Event& event) {
+void Recorder::note_event(const Event& event) {
   switch (event.kind) {
     case EventKind::request_arrived:
       arrive(event);
@@ -121,8 +125,8 @@ void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& b
     case EventKind::reclaim_notice:
       if (Instance* in = present(event.instance)) in->reclaimed = true;
       break;
-    default:
-      break;
+    default:  // among them the most frequent ones that concern nobody here: handle_released, timer
+      return;
   }
   if (event.started.valid()) start(event.started);
 }

@@ -111,6 +111,7 @@ class Recorder {
   };
 
   void note_event(const Event& event);
+  void note_actions(const scheduler::ActionBuffer& buffer);
   void note_action(const scheduler::ActionBuffer& buffer, const scheduler::Action& action);
   void arrive(const Event& event);
   void admit(RequestKey request);

@@ -50,7 +50,12 @@ void Scheduler::State::start_batch(std::uint32_t slot) {
     if (member.dead) readmit(slot, member);
     if (!member.dead) stage(member.request.slot, batch.node).phase = Phase::running;
   }
-  freed(in);
+  // Its credit lets another batch in; without credits there is no room while it computes.
+  if (limits[in.role.index()].input_slots > 0) {
+    freed(in);
+  } else {
+    touch(in);
+  }
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
 }
 
