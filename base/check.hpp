@@ -24,20 +24,20 @@ template <class... Parts>
 }  // namespace disagfusion
 
 /// DF_CHECK(condition) or DF_CHECK(condition, "format {}", value).
-#define DF_CHECK(condition, ...)                                                          \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]]                                                        \
-      ::disagfusion::check_failed_with(__FILE__, __LINE__, #condition, "" __VA_ARGS__);   \
+#define DF_CHECK(condition, ...)                                                        \
+  do {                                                                                  \
+    if (!(condition)) [[unlikely]]                                                      \
+      ::disagfusion::check_failed_with(__FILE__, __LINE__, #condition, "" __VA_ARGS__); \
   } while (false)
 
 /// DF_CHECK_EQ(a, b) prints both values.
-#define DF_CHECK_OP(a, op, b)                                                         \
-  do {                                                                                \
-    const auto& df_left = (a);                                                        \
-    const auto& df_right = (b);                                                       \
-    if (!(df_left op df_right)) [[unlikely]]                                          \
-      ::disagfusion::check_failed_with(__FILE__, __LINE__, #a " " #op " " #b,         \
-                                       "{} against {}", df_left, df_right);           \
+#define DF_CHECK_OP(a, op, b)                                                                  \
+  do {                                                                                         \
+    const auto& df_left = (a);                                                                 \
+    const auto& df_right = (b);                                                                \
+    if (!(df_left op df_right)) [[unlikely]]                                                   \
+      ::disagfusion::check_failed_with(__FILE__, __LINE__, #a " " #op " " #b, "{} against {}", \
+                                       df_left, df_right);                                     \
   } while (false)
 #define DF_CHECK_EQ(a, b) DF_CHECK_OP(a, ==, b)
 #define DF_CHECK_LE(a, b) DF_CHECK_OP(a, <=, b)

@@ -20,7 +20,8 @@ class SlotArray {
   const Record& operator[](std::size_t slot) const { return records_[slot]; }
   /// The record of that slot, which need not have been there.
   Record& at_slot(std::size_t slot) {
-    if (slot >= size_) [[unlikely]] resize(slot + 1);
+    if (slot >= size_) [[unlikely]]
+      resize(slot + 1);
     return records_[slot];
   }
   void resize(std::size_t size) {

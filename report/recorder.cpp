@@ -131,7 +131,8 @@ void Recorder::note_event(const Event& event) {
   if (event.started.valid()) start(event.started);
 }
 
-[[gnu::always_inline]] inline void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline void Recorder::note_action(const ActionBuffer& buffer,
+                                                         const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
       admit(action.request);
@@ -234,7 +235,8 @@ void Recorder::note_event(const Event& event) {
   }
 }
 
-[[gnu::always_inline]] inline void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
+[[gnu::always_inline]] inline void Recorder::measure(const RequestRecord& record,
+                                                     const StageRecord* stages) {
   const std::size_t first = setup_.graph.first_node[record.model.index()].index();
   double wait_total = 0;
   for (std::uint16_t i = 0; i < stages_of_model_[record.model.index()]; ++i) {
@@ -347,7 +349,8 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
   return in.key == key && !in.lost ? &in : nullptr;
 }
 
-[[gnu::always_inline]] inline void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline void Recorder::enqueue(const ActionBuffer& buffer,
+                                                     const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= batches_.size()) batches_.resize(slot + 1UL);
   Batch& batch = batches_[slot];
@@ -361,7 +364,8 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
   add_members(buffer, action, batch);
 }
 
-[[gnu::always_inline]] inline void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Batch& batch) {
+[[gnu::always_inline]] inline void Recorder::add_members(const ActionBuffer& buffer,
+                                                         const Action& action, Batch& batch) {
   for (const scheduler::BatchMember& member : buffer.members_of(action)) {
     batch.members.push_back(member.request);
     const RequestRecord* record = find(member.request);

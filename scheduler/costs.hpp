@@ -88,8 +88,7 @@ class Costs {
   std::vector<Shape> shapes_;
   std::map<Shape, std::uint32_t> shape_ids_;
   std::uint32_t last_shape_ = 0;
-  std::vector<std::vector<Entry>>
-      by_requests_;  // [requests - 1][place_of()]
+  std::vector<std::vector<Entry>> by_requests_;  // [requests - 1][place_of()]
   std::unique_ptr<predictor::OnlineCorrection> online_;
 };
 

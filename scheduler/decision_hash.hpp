@@ -38,8 +38,8 @@ inline constexpr std::uint64_t kNoActionsHash = 0x243f6a8885a308d3U;
 std::uint64_t hash_of(const ActionBuffer& actions);
 
 /// The hash of a decision stream after one more event. A stream starts at 0; events count 1, 2, ...
-inline std::uint64_t fold_decisions(std::uint64_t stream, TimePoint now,
-                                    std::uint64_t event_number, std::uint64_t actions_hash) {
+inline std::uint64_t fold_decisions(std::uint64_t stream, TimePoint now, std::uint64_t event_number,
+                                    std::uint64_t actions_hash) {
   using namespace decision_hash;
   const std::uint64_t when = mix(static_cast<std::uint64_t>(now.ns) ^ kPi, event_number ^ kE);
   return mix(stream ^ when ^ kPi2, actions_hash ^ kE2);

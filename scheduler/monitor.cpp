@@ -109,8 +109,8 @@ const char* ProtocolMonitor::explain(TimePoint now, const Event& event) {
 
 // ---- what commands and incarnations explain ----------------------------------------------------
 
-[[gnu::always_inline]] inline ProtocolMonitor::Command* ProtocolMonitor::answered(const Event& event, CommandKey key,
-                                                    std::uint32_t kinds, const char*& wrong) {
+[[gnu::always_inline]] inline ProtocolMonitor::Command* ProtocolMonitor::answered(
+    const Event& event, CommandKey key, std::uint32_t kinds, const char*& wrong) {
   wrong = nullptr;
   if (!key.valid() || key.id > last_command_ || key.slot >= commands_.size()) {
     wrong = "no such command was ever issued";
@@ -169,7 +169,8 @@ const char* ProtocolMonitor::explain_cancel(const Event& event) {
 
 // ---- batches -----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_started(const Event& event, CommandKey key) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_started(const Event& event,
+                                                                           CommandKey key) {
   const char* wrong = nullptr;
   if (Command* command = answered(event, key, kEnqueue, wrong)) command->started = true;
   return wrong;
@@ -203,7 +204,8 @@ const char* ProtocolMonitor::explain_preempted(const Event& event) {
   return wrong;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::take_outcomes(Command& command, const Event& event) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::take_outcomes(Command& command,
+                                                                         const Event& event) {
   if (strict() && event.members.size() != command.members) {
     return event.members.size() < command.members ? "the batch has more members than it names"
                                                   : kBadMember;
@@ -222,7 +224,9 @@ const char* ProtocolMonitor::explain_preempted(const Event& event) {
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::hold(HandleKey key, std::uint64_t named_by, InstanceKey holder) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::hold(HandleKey key,
+                                                                std::uint64_t named_by,
+                                                                InstanceKey holder) {
   if (key.slot >= handles_.size()) return "nobody named that handle";
   Handle& handle = handles_[key.slot];
   if (handle.generation != key.generation || handle.named_by != named_by) {

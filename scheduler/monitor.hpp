@@ -222,12 +222,12 @@ class ProtocolMonitor {
     return attempts_[request_slot * stages_ + stage_of_[node.index()]];
   }
 
-  SlotArray<Command> commands_;         ///< by CommandKey::slot
-  SlotArray<Member> members_;           ///< lists of commands, and the free list
-  SlotArray<Instance> instances_;       ///< by InstanceId
-  SlotArray<Handle> handles_;           ///< by HandleKey::slot
-  SlotArray<Request> requests_;         ///< by RequestKey::slot
-  SlotArray<Attempt> attempts_;         ///< by request slot x stage of the model
+  SlotArray<Command> commands_;           ///< by CommandKey::slot
+  SlotArray<Member> members_;             ///< lists of commands, and the free list
+  SlotArray<Instance> instances_;         ///< by InstanceId
+  SlotArray<Handle> handles_;             ///< by HandleKey::slot
+  SlotArray<Request> requests_;           ///< by RequestKey::slot
+  SlotArray<Attempt> attempts_;           ///< by request slot x stage of the model
   std::vector<std::uint16_t> stage_of_;   ///< by NodeId: position in its model
   std::vector<std::uint8_t> hosts_;       ///< by PoolId x WeightsId
   std::vector<std::uint32_t> max_batch_;  ///< by PoolId

@@ -25,7 +25,8 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note(const ActionBuffer& buffer,
+                                                                const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
     case ActionKind::reject:
@@ -61,7 +62,8 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
 
 // ---- commands ----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_command(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_command(const ActionBuffer& buffer,
+                                                                        const Action& action) {
   const CommandKey key = action.command;
   if (asked_again(action)) return nullptr;
   if (key.id <= last_command_) return "command numbers do not increase";
@@ -95,8 +97,9 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
          command.handle == action.handle && command.instance == action.instance;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
-                                       Command& command) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer,
+                                                                     const Action& action,
+                                                                     Command& command) {
   if (targets_a_batch(action.kind) || action.kind == ActionKind::cancel_transfer) {
     const auto wanted = targets_a_batch(action.kind) ? ActionKind::enqueue : ActionKind::transfer;
     if (action.target.slot >= commands_.size()) return kNotOpen;
@@ -126,8 +129,9 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
   }
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer, const Action& action,
-                                          Command& command) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer,
+                                                                        const Action& action,
+                                                                        Command& command) {
   const Instance* instance = known(action.instance);
   if (instance == nullptr || over(action.instance)) return kNoIncarnation;
   if (instance->phase != Phase::ready) return "that instance is not ready";
@@ -153,8 +157,10 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return note_members(buffer, action, command, target.id);
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_members(const ActionBuffer& buffer, const Action& action,
-                                          Command& command, std::uint64_t named_by) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_members(const ActionBuffer& buffer,
+                                                                        const Action& action,
+                                                                        Command& command,
+                                                                        std::uint64_t named_by) {
   const Attempt attempt{action.command.slot + 1, static_cast<std::uint32_t>(command.id)};
   std::uint32_t last = kNil;
   for (const BatchMember& member : buffer.members_of(action)) {
@@ -170,8 +176,10 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_member(const ActionBuffer& buffer, const BatchMember& member,
-                                         NodeId node, Attempt attempt) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_member(const ActionBuffer& buffer,
+                                                                       const BatchMember& member,
+                                                                       NodeId node,
+                                                                       Attempt attempt) {
   const RequestKey key = member.request;
   if (!key.valid() || key.slot >= requests_.size() ||
       requests_[key.slot].generation != key.generation ||
@@ -244,7 +252,8 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
 
 // ---- handles -----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::name_handle(HandleKey key,
+                                                                       std::uint64_t named_by) {
   Handle& handle = handles_.at_slot(key.slot);
   if (key.generation < handle.generation) return "that handle is of the past";
   const bool lives = handle.state == HandleState::held && !over(handle.holder);
@@ -257,7 +266,8 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::use_handle(HandleKey key,
+                                                                      Handle*& handle) {
   handle = &handles_.at_slot(key.slot);
   if (handle->generation < key.generation) {
     if (handle->state == HandleState::held && !over(handle->holder)) {
@@ -286,7 +296,8 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
   return target.instance == action.instance ? nullptr : "it feeds a batch at another instance";
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_release(const Action& action, Command& command) {
+[[gnu::always_inline]] inline const char* ProtocolMonitor::note_release(const Action& action,
+                                                                        Command& command) {
   command.handle = action.handle;
   Handle* handle = nullptr;
   const char* wrong = use_handle(action.handle, handle);

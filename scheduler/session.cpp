@@ -32,12 +32,14 @@ void Session::scheduler_broke_protocol(const char* wrong, TimePoint now, const E
 void Session::on_event(TimePoint now, const Event& event, ActionBuffer& actions) {
   actions.clear();
   const char* wrong = monitor_.explain(now, event);
-  if (wrong != nullptr) [[unlikely]] world_broke_protocol(wrong, now, event);
+  if (wrong != nullptr) [[unlikely]]
+    world_broke_protocol(wrong, now, event);
   scheduler_->on_event(now, event, actions);
   std::uint64_t actions_hash = kNoActionsHash;
   if (!actions.actions.empty()) {
     wrong = monitor_.note_actions(now, actions);
-    if (wrong != nullptr) [[unlikely]] scheduler_broke_protocol(wrong, now, event, actions);
+    if (wrong != nullptr) [[unlikely]]
+      scheduler_broke_protocol(wrong, now, event, actions);
     actions_hash = hash_of(actions);
   }
   ++events_;

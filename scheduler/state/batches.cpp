@@ -133,8 +133,10 @@ void Scheduler::State::batch_finished(const Event& event) {
   if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
-                                     const MemberOutcome* outcome, bool limited) {
+[[gnu::always_inline]] inline void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
+                                                                   BatchMemberRecord& member,
+                                                                   const MemberOutcome* outcome,
+                                                                   bool limited) {
   if (member.state.valid() && find(member.state) != nullptr) {
     free_handle(member.state);  // the preempt came too late
   }

@@ -259,7 +259,9 @@ void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
   for (const QueueEntry& entry : taken) queue.erase(entry);
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue) {
+[[gnu::always_inline]] inline void Scheduler::State::fill_stage_from(Instance& in,
+                                                                     std::uint8_t hosted,
+                                                                     OrderedQueue& queue) {
   const WeightsId weights = in.hosted[hosted].weights;
   const bool from_bound = &queue != &by_weights[weights.index()].queue;
   const std::uint32_t limit = largest_batch(in);

@@ -20,7 +20,8 @@ void Scheduler::State::timers_due() {
         stages_to_fill.push_back(weights);
       }
       if (!setup.pull) {
-        for (const InstanceId host : by_weights[weights.index()].hosts) freed(instances[host.index()]);
+        for (const InstanceId host : by_weights[weights.index()].hosts)
+          freed(instances[host.index()]);
       }
     } else if (id == elasticity_timer()) {
       run_elasticity();

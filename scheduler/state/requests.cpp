@@ -24,7 +24,8 @@ using Phase = StageRecord::Phase;
   return first;
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
+[[gnu::always_inline]] inline void Scheduler::State::free_stages(std::uint32_t first,
+                                                                 ModelId model) {
   free_stage_blocks[stage_count(model)].push_back(first);
 }
 

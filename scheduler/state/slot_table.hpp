@@ -30,9 +30,7 @@ class SlotTable {
     live_[slot] = 0;
     free_.push_back(slot);
   }
-  [[nodiscard]] bool live(std::uint32_t slot) const {
-    return slot < size_ && live_[slot] != 0;
-  }
+  [[nodiscard]] bool live(std::uint32_t slot) const { return slot < size_ && live_[slot] != 0; }
   Record& operator[](std::uint32_t slot) { return records_[slot]; }
   const Record& operator[](std::uint32_t slot) const { return records_[slot]; }
   [[nodiscard]] std::uint32_t size() const { return size_; }

@@ -104,8 +104,7 @@ struct Scheduler::State {
                    std::size_t action);
   void add_member(Batch& batch, std::uint32_t slot, InstanceKey holder, const QueueEntry& entry);
   [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
-  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
-                  HandleKey state);
+  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry, HandleKey state);
   void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
   std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
   [[nodiscard]] QueueEntry entry_of(const Ready& r) {

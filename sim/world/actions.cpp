@@ -71,7 +71,8 @@ void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   }
 }
 
-[[gnu::always_inline]] inline void World::enqueue(const Action& action, const ActionBuffer& buffer) {
+[[gnu::always_inline]] inline void World::enqueue(const Action& action,
+                                                  const ActionBuffer& buffer) {
   Instance* in = addressee(action.instance);
   if (in == nullptr) return;
   if (in->life != Life::ready || !in->queue.enqueue(action, buffer)) {
@@ -193,7 +194,7 @@ void World::set_network() {
   const Network::Next next = network_.next();
   if (next.time == TimePoint::never()) {
     tree_.clear(kNetwork);
-  } else {
+  } else if (tree_.of(kNetwork) != make_key(next.time, next.sequence, kNetwork)) {
     tree_.set(kNetwork, next.time, next.sequence);
   }
 }

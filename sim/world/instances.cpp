@@ -11,7 +11,8 @@ using scheduler::ActionKind;
 
 // ---- computing ---------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
+[[gnu::always_inline]] inline Duration World::seconds_of(Instance& in,
+                                                         const RunQueue::Entry& entry) {
   // The first member that has not ended meanwhile gives shape and luck.
   const auto alive = [&](const scheduler::BatchMember& m) {
     return requests_[m.request.slot].generation == m.request.generation;
@@ -67,7 +68,8 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
   return known;
 }
 
-[[gnu::always_inline]] inline void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes) {
+[[gnu::always_inline]] inline void World::hold(HandleKey handle, const Instance& in,
+                                               const RunQueue::Entry& entry, double bytes) {
   if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
   HandleRecord& record = handles_[handle.slot];
   record.generation = handle.generation;

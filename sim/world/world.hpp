@@ -82,11 +82,11 @@ class World {
     RunQueue queue;
     // What computes.
     TimePoint started, ends;
-    std::uint32_t shape = 0;  ///< of all members
+    std::uint32_t shape = 0;                    ///< of all members
     const predictor::Estimate* cost = nullptr;  ///< of one batch of these
     double factor = 1;                          ///< of this one
-    std::uint32_t stop_after = 0;              ///< preempting: steps done then; 0: runs to the end
-    std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
+    std::uint32_t stop_after = 0;               ///< preempting: steps done then; 0: runs to the end
+    std::vector<scheduler::BatchMember> keep;   ///< preempting: whose states to keep
     // Commands that wait for time to pass.
     CommandKey life_command, drain;
     TimePoint up_since;  ///< of this incarnation: phase of its heartbeats
@@ -167,9 +167,7 @@ class World {
   RequestKey open_request();
   void request_ended(RequestKey request);
   /// Told by an instance: true where event_ is to be delivered now, false where it travels.
-  bool tell() {
-    return !delayed() || event_.instance.id == kController || tell_later();
-  }
+  bool tell() { return !delayed() || event_.instance.id == kController || tell_later(); }
   bool tell_later();
   // Field by field and in place: a note is read again soon, and a copy of a structure that was just
   // written in pieces waits for each of them.
@@ -290,9 +288,9 @@ class World {
   SlotArray<Instance> instances_;  ///< by InstanceId; [0] is the controller
   Network network_;
   std::vector<std::uint32_t> machine_link_;  ///< egress, then ingress = + 1; kNoResource: no nic
-  SlotArray<Moving> moving_;               ///< by TransferId
+  SlotArray<Moving> moving_;                 ///< by TransferId
   std::vector<std::uint32_t> transfer_of_;   ///< by command slot: TransferId
-  SlotArray<HandleRecord> handles_;        ///< by handle slot
+  SlotArray<HandleRecord> handles_;          ///< by handle slot
   std::vector<double> host_bytes_, host_peak_;
 
   // control plane
