@@ -1,5 +1,7 @@
 #include "scheduler/scheduler.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/check.hpp"
@@ -40,6 +42,15 @@ void Scheduler::State::state_facts() {
         static_cast<std::uint16_t>(node.before.size() + (known.to_controller ? 1U : 0U));
     known.predecessors = static_cast<std::uint16_t>(node.after.size());
     if (node.after.size() == 1) known.before = node.after.front();
+    for (const Role& role : setup.roles) {
+      const auto hosts = [&](WeightsId weights) {
+        return std::find(role.stages.begin(), role.stages.end(), weights) != role.stages.end();
+      };
+      for (const NodeId before : node.after) {
+        known.may_stay = known.may_stay || (hosts(node.weights) &&
+                                            hosts(setup.graph.nodes[before.index()].weights));
+      }
+    }
     for (const NodeId next : node.before) {
       known.feeds_join = known.feeds_join || setup.graph.nodes[next.index()].after.size() > 1;
     }

@@ -110,6 +110,7 @@ void Scheduler::State::dispatch() {
     return &instances[state->holder.id.index()];
   }
   const NodeFacts& known = facts[r.node.index()];
+  if (!known.may_stay) return nullptr;
   Instance* holder = nullptr;
   const auto look_at = [&](NodeId before) {
     const HandleRecord* handle = find(stage(r.request, before).output);

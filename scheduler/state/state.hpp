@@ -311,6 +311,7 @@ struct Scheduler::State {
     std::uint16_t predecessors = 0;
     bool to_controller = false;  ///< its output travels to the controller
     bool feeds_join = false;     ///< a successor has other predecessors, too
+    bool may_stay = false;       ///< some role hosts it together with a predecessor
   };
   /// The same of a role.
   struct RoleLimits {
