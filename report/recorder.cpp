@@ -76,9 +76,15 @@ Recorder::Recorder(const Scenario& scenario, const scheduler::Setup& setup,
 }
 
 void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& buffer) {
-  system_integral_s_ += static_cast<double>(in_system_) * seconds(now.ns - now_);
-  now_ = now.ns;
+  if (now.ns != now_) {
+    system_integral_s_ += static_cast<double>(in_system_) * seconds(now.ns - now_);
+    now_ = now.ns;
+  }
   note_event(event);
+  if (!buffer.actions.empty()) note_actions(buffer);
+}
+
+void Recorder::note_actions(const ActionBuffer& buffer) {
   for (const Action& action : buffer.actions) note_action(buffer, action);
 }
 
@@ -119,13 +125,14 @@ void Recorder::note_event(const Event& event) {
     case EventKind::reclaim_notice:
       if (Instance* in = present(event.instance)) in->reclaimed = true;
       break;
-    default:
-      break;
+    default:  // among them the most frequent ones that concern nobody here: handle_released, timer
+      return;
   }
   if (event.started.valid()) start(event.started);
 }
 
-void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline void Recorder::note_action(const ActionBuffer& buffer,
+                                                         const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
       admit(action.request);
@@ -177,7 +184,7 @@ void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-void Recorder::arrive(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::arrive(const Event& event) {
   const std::uint32_t slot = event.request.slot;
   if (slot >= requests_.size()) {
     requests_.resize(slot + 1UL);
@@ -217,7 +224,7 @@ void Recorder::arrive(const Event& event) {
   ++in_system_;
 }
 
-void Recorder::admit(RequestKey request) {
+[[gnu::always_inline]] inline void Recorder::admit(RequestKey request) {
   RequestRecord* record = find(request);
   if (record == nullptr) return;
   record->admitted = now_;
@@ -228,7 +235,8 @@ void Recorder::admit(RequestKey request) {
   }
 }
 
-void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
+[[gnu::always_inline]] inline void Recorder::measure(const RequestRecord& record,
+                                                     const StageRecord* stages) {
   const std::size_t first = setup_.graph.first_node[record.model.index()].index();
   double wait_total = 0;
   for (std::uint16_t i = 0; i < stages_of_model_[record.model.index()]; ++i) {
@@ -334,14 +342,15 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
 
 // ---- batches -----------------------------------------------------------------------------------
 
-Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
+[[gnu::always_inline]] inline Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
   const std::size_t index = key.id.index();
   if (index == 0 || index >= instances_.size()) return nullptr;
   Instance& in = instances_[index];
   return in.key == key && !in.lost ? &in : nullptr;
 }
 
-void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
+[[gnu::always_inline]] inline void Recorder::enqueue(const ActionBuffer& buffer,
+                                                     const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= batches_.size()) batches_.resize(slot + 1UL);
   Batch& batch = batches_[slot];
@@ -355,7 +364,8 @@ void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
   add_members(buffer, action, batch);
 }
 
-void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Batch& batch) {
+[[gnu::always_inline]] inline void Recorder::add_members(const ActionBuffer& buffer,
+                                                         const Action& action, Batch& batch) {
   for (const scheduler::BatchMember& member : buffer.members_of(action)) {
     batch.members.push_back(member.request);
     const RequestRecord* record = find(member.request);
@@ -368,7 +378,7 @@ void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Bat
   }
 }
 
-void Recorder::start(CommandKey command) {
+[[gnu::always_inline]] inline void Recorder::start(CommandKey command) {
   if (command.slot >= batches_.size() || batches_[command.slot].id != command.id) return;
   Batch& batch = batches_[command.slot];
   Instance* in = present(batch.instance);
@@ -393,7 +403,7 @@ void Recorder::stop_computing(Instance& in, NodeId node) {
   in.running = {};
 }
 
-void Recorder::batch_ended(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::batch_ended(const Event& event) {
   if (event.command.slot >= batches_.size()) return;
   Batch& batch = batches_[event.command.slot];
   Instance* in = present(batch.instance);
@@ -437,7 +447,7 @@ void Recorder::batch_ended(const Event& event) {
 }
 
 /// A successor is ready once all its predecessors have ended.
-void Recorder::stage_done(RequestKey request, NodeId node) {
+[[gnu::always_inline]] inline void Recorder::stage_done(RequestKey request, NodeId node) {
   StageRecord* stages = stages_of(request.slot);
   for (const NodeId next : setup_.graph.nodes[node.index()].before) {
     const StageNode& successor = setup_.graph.nodes[next.index()];
@@ -467,7 +477,7 @@ void Recorder::unblock(Instance& in) {
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-void Recorder::start_transfer(const Action& action) {
+[[gnu::always_inline]] inline void Recorder::start_transfer(const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= transfers_.size()) transfers_.resize(slot + 1UL);
   Transfer& transfer = transfers_[slot];
@@ -489,7 +499,7 @@ void Recorder::start_transfer(const Action& action) {
   if (stage.transfer_start == kNever) stage.transfer_start = now_;
 }
 
-void Recorder::transfer_ended(const Event& event) {
+[[gnu::always_inline]] inline void Recorder::transfer_ended(const Event& event) {
   const std::uint32_t slot = event.command.slot;
   if (slot >= transfers_.size() || transfers_[slot].id != event.command.id) return;
   Transfer& transfer = transfers_[slot];

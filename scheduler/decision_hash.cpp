@@ -5,19 +5,7 @@
 namespace disagfusion::scheduler {
 namespace {
 
-__extension__ using Wide = unsigned __int128;
-
-// Odd numbers without pattern: digits of pi and e, as everybody's.
-constexpr std::uint64_t kPi = 0x243f6a8885a308d3U;
-constexpr std::uint64_t kPi2 = 0x13198a2e03707345U;
-constexpr std::uint64_t kPi3 = 0xa4093822299f31d1U;
-constexpr std::uint64_t kE = 0xb7e151628aed2a6bU;
-constexpr std::uint64_t kE2 = 0xbf7158809cf4f3c7U;
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
-}
+using namespace decision_hash;
 
 std::uint64_t pair(std::uint64_t high, std::uint64_t low) { return high << 32U | low; }
 std::uint64_t pair16(WeightsId weights, NodeId node) {
@@ -51,7 +39,7 @@ std::uint64_t fold_members(const ActionBuffer& buffer, const Action& action, std
 
 // Which fields count, by kind: the comments in action.hpp. `a` holds the kind, `b` the command.
 // Each kind folds its own words, so that products of absent ones are constants.
-std::uint64_t fold(const Action& x, std::uint64_t hash) {
+[[gnu::always_inline]] inline std::uint64_t fold(const Action& x, std::uint64_t hash) {
   const auto kind = static_cast<std::uint64_t>(x.kind);
   const std::uint64_t small = kind | std::uint64_t{x.command.slot} << 32U;
   switch (x.kind) {
@@ -121,12 +109,6 @@ std::uint64_t hash_of(const ActionBuffer& actions) {
     if (action.members != 0) hash = fold_members(actions, action, hash);
   }
   return hash;
-}
-
-std::uint64_t fold_decisions(std::uint64_t stream, TimePoint now, std::uint64_t event_number,
-                             std::uint64_t actions_hash) {
-  const std::uint64_t when = mix(static_cast<std::uint64_t>(now.ns) ^ kPi, event_number ^ kE);
-  return mix(stream ^ when ^ kPi2, actions_hash ^ kE2);
 }
 
 }  // namespace disagfusion::scheduler

@@ -1,5 +1,7 @@
 #include "scheduler/scheduler.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/check.hpp"
@@ -41,6 +43,15 @@ void Scheduler::State::state_facts() {
         static_cast<std::uint16_t>(node.before.size() + (known.to_controller ? 1U : 0U));
     known.predecessors = static_cast<std::uint16_t>(node.after.size());
     if (node.after.size() == 1) known.before = node.after.front();
+    for (const Role& role : setup.roles) {
+      const auto hosts = [&](WeightsId weights) {
+        return std::find(role.stages.begin(), role.stages.end(), weights) != role.stages.end();
+      };
+      for (const NodeId before : node.after) {
+        known.may_stay = known.may_stay ||
+                         (hosts(node.weights) && hosts(setup.graph.nodes[before.index()].weights));
+      }
+    }
     for (const NodeId next : node.before) {
       known.feeds_join = known.feeds_join || setup.graph.nodes[next.index()].after.size() > 1;
     }
@@ -54,16 +65,6 @@ void Scheduler::State::state_facts() {
   batches_form = policies.batching->largest(2) > 1;
   batch_wait = policies.batching->wait();
   preemption_on = policies.preemption->enabled();
-}
-
-CommandRecord& Scheduler::State::new_command(ActionKind kind, InstanceKey addressee) {
-  const std::uint32_t slot = commands.allocate();
-  CommandRecord& command = commands[slot];
-  command = CommandRecord{};
-  command.key = {(std::uint64_t{epoch} << 40U) | ++sequence, slot};
-  command.kind = kind;
-  command.addressee = addressee;
-  return command;
 }
 
 void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuffer& actions) {
@@ -145,7 +146,7 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
     case EventKind::tick:
       break;
   }
-  dispatch();
+  if (anything_moved()) dispatch();
   if (timers.next() < armed) arm();
 }
 

@@ -35,11 +35,14 @@ void Session::on_event(TimePoint now, const Event& event, ActionBuffer& actions)
   if (wrong != nullptr) [[unlikely]]
     world_broke_protocol(wrong, now, event);
   scheduler_->on_event(now, event, actions);
-  wrong = monitor_.note_actions(now, actions);
-  if (wrong != nullptr) [[unlikely]]
-    scheduler_broke_protocol(wrong, now, event, actions);
+  std::uint64_t actions_hash = kNoActionsHash;
+  if (!actions.actions.empty()) {
+    wrong = monitor_.note_actions(now, actions);
+    if (wrong != nullptr) [[unlikely]]
+      scheduler_broke_protocol(wrong, now, event, actions);
+    actions_hash = hash_of(actions);
+  }
   ++events_;
-  const std::uint64_t actions_hash = hash_of(actions);
   hash_ = fold_decisions(hash_, now, events_, actions_hash);
   if (sink_ != nullptr) sink_->record(now, event, actions_hash);
 }

@@ -6,7 +6,8 @@ namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint32_t slot) {
+[[gnu::always_inline]] inline std::uint32_t Scheduler::State::place_in_queue(Instance& in,
+                                                                             std::uint32_t slot) {
   const Batch& batch = batches[slot];
   std::size_t place = in.queue.size();
   while (place > 0) {
@@ -103,8 +104,9 @@ void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
   in.queued_work += batch.expected;
 }
 
-void Scheduler::State::add_member(Batch& batch, std::uint32_t slot, InstanceKey holder,
-                                  const QueueEntry& entry) {
+[[gnu::always_inline]] inline void Scheduler::State::add_member(Batch& batch, std::uint32_t slot,
+                                                                InstanceKey holder,
+                                                                const QueueEntry& entry) {
   RequestRecord& request = requests[entry.request];
   const RequestKey key = request.key(entry.request);
   StageRecord& record = stage(entry.request, entry.node);
@@ -132,7 +134,8 @@ void Scheduler::State::add_member(Batch& batch, std::uint32_t slot, InstanceKey 
 }
 
 /// Stages that have not finished with this one's output, and the controller where it goes there.
-std::uint16_t Scheduler::State::readers_left(std::uint32_t request, NodeId node) {
+[[gnu::always_inline]] inline std::uint16_t Scheduler::State::readers_left(std::uint32_t request,
+                                                                           NodeId node) {
   std::uint16_t readers = facts[node.index()].to_controller ? 1 : 0;
   for (const NodeId next : setup.graph.nodes[node.index()].before) {
     if (stage(request, next).phase != Phase::done) ++readers;
@@ -140,8 +143,9 @@ std::uint16_t Scheduler::State::readers_left(std::uint32_t request, NodeId node)
   return readers;
 }
 
-void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot, const QueueEntry& entry,
-                                  HandleKey state) {
+[[gnu::always_inline]] inline void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot,
+                                                                const QueueEntry& entry,
+                                                                HandleKey state) {
   const NodeFacts& known = facts[entry.node.index()];
   if (state.valid()) {
     add_input(batch, slot, entry.request, state);

@@ -50,11 +50,16 @@ void Scheduler::State::start_batch(std::uint32_t slot) {
     if (member.dead) readmit(slot, member);
     if (!member.dead) stage(member.request.slot, batch.node).phase = Phase::running;
   }
-  freed(in);
+  // Its credit lets another batch in; without credits there is no room while it computes.
+  if (limits[in.role.index()].input_slots > 0) {
+    freed(in);
+  } else {
+    touch(in);
+  }
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
 }
 
-void Scheduler::State::compute_ended(Instance& in) {
+[[gnu::always_inline]] inline void Scheduler::State::compute_ended(Instance& in) {
   in.running = kNoSlot;
   in.running_until = now;
   freed(in);
@@ -73,7 +78,7 @@ void Scheduler::State::batch_started(const Event& event) {
 
 // ---- ends --------------------------------------------------------------------------------------
 
-void Scheduler::State::settle_edits(Batch& batch) {
+[[gnu::always_inline]] inline void Scheduler::State::settle_edits(Batch& batch) {
   for (const std::uint32_t slot : batch.edits) free_command(slot);
   batch.edits.clear();
 }
@@ -129,8 +134,10 @@ void Scheduler::State::batch_finished(const Event& event) {
   if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
-void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
-                                     const MemberOutcome* outcome, bool limited) {
+[[gnu::always_inline]] inline void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
+                                                                   BatchMemberRecord& member,
+                                                                   const MemberOutcome* outcome,
+                                                                   bool limited) {
   if (member.state.valid() && find(member.state) != nullptr) {
     free_handle(member.state);  // the preempt came too late
   }

@@ -11,34 +11,8 @@ using Phase = StageRecord::Phase;
 
 // ---- acceptance --------------------------------------------------------------------------------
 
-int Scheduler::State::hosted_position(const Instance& in, WeightsId weights) const {
-  for (std::size_t i = 0; i < in.hosted.size(); ++i) {
-    if (in.hosted[i].weights == weights) return static_cast<int>(i);
-  }
-  return -1;
-}
-
-Acceptance Scheduler::State::acceptance(const Instance& in, std::uint8_t hosted) const {
-  Acceptance a;
-  a.available_at = in.running_until + in.queued_work + in.bound_work;
-  if (in.life != Instance::Life::ready) return a;
-  const std::uint32_t slots = limits[in.role.index()].input_slots;
-  const std::uint32_t used = in.hosted[hosted].used_slots;
-  a.idle = idle(in, hosted);
-  a.free_slots = slots == kUnlimited ? kUnlimited - used : (used < slots ? slots - used : 0);
-  a.accepts = a.idle || a.free_slots > 0;
-  if (!setup.pull && !in.bound.empty()) {
-    // Push: whoever is ready can be bound to; what waits for it counts.
-    const auto bound = static_cast<std::uint32_t>(in.bound[hosted].size());
-    a.idle = a.idle && bound == 0;
-    a.free_slots = a.free_slots > bound ? a.free_slots - bound : 0;
-    a.accepts = true;
-  }
-  return a;
-}
-
 /// Routing hears of changes when it is asked, not before.
-void Scheduler::State::flush() {
+[[gnu::always_inline]] inline void Scheduler::State::flush() {
   for (const InstanceId id : dirty_instances) {
     Instance& in = instances[id.index()];
     in.dirty = false;
@@ -50,7 +24,7 @@ void Scheduler::State::flush() {
   dirty_instances.clear();
 }
 
-Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
+[[gnu::always_inline]] inline Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
   flush();
   RoutingQuestion question;
   question.now = now;
@@ -84,13 +58,13 @@ void Scheduler::State::dispatch() {
   if (!freed_instances.empty()) fill_freed();
 }
 
-void Scheduler::State::fill_freed() {
+[[gnu::always_inline]] inline void Scheduler::State::fill_freed() {
   for (std::size_t i = 0; i < freed_instances.size(); ++i) fill(freed_instances[i]);
   for (const InstanceId id : freed_instances) instances[id.index()].freed = false;
   freed_instances.clear();
 }
 
-void Scheduler::State::offer_to_holders() {
+[[gnu::always_inline]] inline void Scheduler::State::offer_to_holders() {
   for (std::size_t i = 0; i < ready.size();) {
     if (!offer_to_holder(i)) ++i;
   }
@@ -99,7 +73,7 @@ void Scheduler::State::offer_to_holders() {
 /// "A request goes on at the instance that holds its input if that instance hosts the stage and can
 /// accept." Members of one ended batch stay together. True: the entry (and maybe others) left
 /// `ready`.
-bool Scheduler::State::offer_to_holder(std::size_t place) {
+[[gnu::always_inline]] inline bool Scheduler::State::offer_to_holder(std::size_t place) {
   const Ready r = ready[place];
   Instance* holder = holder_of(r);
   if (holder == nullptr || holder->life != Instance::Life::ready) return false;
@@ -128,7 +102,7 @@ bool Scheduler::State::offer_to_holder(std::size_t place) {
 }
 
 /// The instance that hosts the stage and holds its state, or an input of it; or null.
-Instance* Scheduler::State::holder_of(const Ready& r) {
+[[gnu::always_inline]] inline Instance* Scheduler::State::holder_of(const Ready& r) {
   const StageRecord& record = stage(r.request, r.node);
   if (record.resume.valid()) {
     const HandleRecord* state = find(record.resume);
@@ -136,6 +110,7 @@ Instance* Scheduler::State::holder_of(const Ready& r) {
     return &instances[state->holder.id.index()];
   }
   const NodeFacts& known = facts[r.node.index()];
+  if (!known.may_stay) return nullptr;
   Instance* holder = nullptr;
   const auto look_at = [&](NodeId before) {
     const HandleRecord* handle = find(stage(r.request, before).output);
@@ -159,7 +134,7 @@ bool Scheduler::State::holds_input_of(const Instance& in, const Ready& r) {
   return false;
 }
 
-void Scheduler::State::offer(const Ready& r) {
+[[gnu::always_inline]] inline void Scheduler::State::offer(const Ready& r) {
   if (!setup.pull) {
     offer_push(r);
     return;
@@ -184,7 +159,7 @@ void Scheduler::State::offer(const Ready& r) {
   wait_in_queue(r);
 }
 
-void Scheduler::State::wait_in_queue(const Ready& r) {
+[[gnu::always_inline]] inline void Scheduler::State::wait_in_queue(const Ready& r) {
   const WeightsId weights = facts[r.node.index()].weights;
   by_weights[weights.index()].queue.insert(entry_of(r));
   if (batches_form &&
@@ -247,9 +222,8 @@ bool Scheduler::State::try_extend(const Ready& r) {
 
 /// With a batch wait: is the head's group full, or has it waited long enough? Arms the wait
 /// otherwise.
-bool Scheduler::State::may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
+bool Scheduler::State::group_is_full(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
   const Duration wait = batch_wait;
-  if (wait.ns <= 0 || limit <= 1) return true;
   const QueueEntry& head = queue.front();
   const StageRecord& first = stage(head.request, head.node);
   if (first.ready + wait <= now) return true;
@@ -286,7 +260,9 @@ void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
   for (const QueueEntry& entry : taken) queue.erase(entry);
 }
 
-void Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue) {
+[[gnu::always_inline]] inline void Scheduler::State::fill_stage_from(Instance& in,
+                                                                     std::uint8_t hosted,
+                                                                     OrderedQueue& queue) {
   const WeightsId weights = in.hosted[hosted].weights;
   const bool from_bound = &queue != &by_weights[weights.index()].queue;
   const std::uint32_t limit = largest_batch(in);

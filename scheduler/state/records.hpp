@@ -118,7 +118,8 @@ struct Batch {
   std::vector<std::uint32_t> edits;  ///< open extend, revoke and preempt commands that target it
 };
 
-struct HostedStage {
+/// Padded: its number on an instance is asked often, and a power of two divides fast.
+struct alignas(16) HostedStage {
   WeightsId weights;
   std::uint32_t used_slots = 0;
   std::uint32_t outputs = 0;  ///< ended batches whose output occupies a slot

@@ -8,7 +8,7 @@ namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
+[[gnu::always_inline]] inline std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
   const std::uint16_t count = stage_count(model);
   if (free_stage_blocks.size() <= count) free_stage_blocks.resize(count + std::size_t{1});
   std::vector<std::uint32_t>& blocks = free_stage_blocks[count];
@@ -24,7 +24,8 @@ std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
   return first;
 }
 
-void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
+[[gnu::always_inline]] inline void Scheduler::State::free_stages(std::uint32_t first,
+                                                                 ModelId model) {
   free_stage_blocks[stage_count(model)].push_back(first);
 }
 
@@ -87,7 +88,7 @@ void Scheduler::State::reject(RequestKey key, const Admission& admission) {
   action.at = TimePoint{admission.retry_after.ns};
 }
 
-void Scheduler::State::admit(std::uint32_t slot) {
+[[gnu::always_inline]] inline void Scheduler::State::admit(std::uint32_t slot) {
   RequestRecord& request = requests[slot];
   emit(ActionKind::admit).request = request.key(slot);
   ++unfinished;

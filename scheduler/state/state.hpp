@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/slot_array.hpp"
 #include "scheduler/costs.hpp"
 #include "scheduler/policies/policies.hpp"
 #include "scheduler/scheduler.hpp"
@@ -91,7 +92,10 @@ struct Scheduler::State {
   void preempt_if_urgent(Instance& in, std::uint32_t request);
   std::uint32_t find_victim(const Ready& ready);
   [[nodiscard]] RunningBatch running_batch(std::uint32_t batch_slot) const;
-  [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
+  [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
+    return batch_wait.ns <= 0 || limit <= 1 || group_is_full(queue, weights, limit);
+  }
+  [[nodiscard]] bool group_is_full(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
   void assign(Instance& in, std::uint8_t hosted, std::span<const QueueEntry> entries);
@@ -107,7 +111,6 @@ struct Scheduler::State {
     return {stage(r.request, r.node).queue_key, requests[r.request].number, r.request, r.node};
   }
   [[nodiscard]] Choice choose(WeightsId weights, const Ready& ready);
-  [[nodiscard]] Acceptance acceptance(const Instance& in, std::uint8_t hosted) const;
   [[nodiscard]] bool blocked(const Instance& in, std::uint8_t hosted) const {
     const std::uint32_t slots = limits[in.role.index()].output_slots;
     return slots != kUnlimited && in.hosted[hosted].outputs > slots;
@@ -116,13 +119,40 @@ struct Scheduler::State {
   [[nodiscard]] bool idle(const Instance& in, std::uint8_t hosted) const {
     return in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted);
   }
+  [[nodiscard]] Acceptance acceptance(const Instance& in, std::uint8_t hosted) const {
+    Acceptance a;
+    a.available_at = in.running_until + in.queued_work + in.bound_work;
+    if (in.life != Instance::Life::ready) return a;
+    const std::uint32_t slots = limits[in.role.index()].input_slots;
+    const std::uint32_t used = in.hosted[hosted].used_slots;
+    a.idle = idle(in, hosted);
+    a.free_slots = slots == kUnlimited ? kUnlimited - used : (used < slots ? slots - used : 0);
+    a.accepts = a.idle || a.free_slots > 0;
+    if (!setup.pull && !in.bound.empty()) {
+      // Push: whoever is ready can be bound to; what waits for it counts.
+      const auto bound = static_cast<std::uint32_t>(in.bound[hosted].size());
+      a.idle = a.idle && bound == 0;
+      a.free_slots = a.free_slots > bound ? a.free_slots - bound : 0;
+      a.accepts = true;
+    }
+    return a;
+  }
   /// Has room for one more batch of what is queued.
   [[nodiscard]] bool has_room(const Instance& in, std::uint8_t hosted) const {
     return in.hosted[hosted].used_slots < limits[in.role.index()].input_slots || idle(in, hosted);
   }
-  [[nodiscard]] int hosted_position(const Instance& in, WeightsId weights) const;
+  [[nodiscard]] static int hosted_position(const Instance& in, WeightsId weights) {
+    for (std::size_t i = 0; i < in.hosted.size(); ++i) {
+      if (in.hosted[i].weights == weights) return static_cast<int>(i);
+    }
+    return -1;
+  }
   [[nodiscard]] std::uint32_t largest_batch(const Instance& in) const {
     return limits[in.role.index()].largest_batch;
+  }
+  /// Something is left for dispatch() to do.
+  [[nodiscard]] bool anything_moved() const {
+    return !ready.empty() || !freed_instances.empty() || !stages_to_fill.empty();
   }
   void touch(Instance& in) {
     if (in.dirty) return;
@@ -240,7 +270,15 @@ struct Scheduler::State {
   void state_facts();
 
   // ---- commands
-  CommandRecord& new_command(ActionKind kind, InstanceKey addressee);
+  [[gnu::always_inline]] CommandRecord& new_command(ActionKind kind, InstanceKey addressee) {
+    const std::uint32_t slot = commands.allocate();
+    CommandRecord& command = commands[slot];
+    command = CommandRecord{};
+    command.key = {(std::uint64_t{epoch} << 40U) | ++sequence, slot};
+    command.kind = kind;
+    command.addressee = addressee;
+    return command;
+  }
   CommandRecord* find(CommandKey key, ActionKind kind) {
     if (key.slot >= commands.size()) return nullptr;
     CommandRecord& command = commands[key.slot];  // id 0 while the slot is free
@@ -251,10 +289,13 @@ struct Scheduler::State {
     commands[slot].key.id = 0;
     commands.release(slot);
   }
+  /// A new action. Copied from one of which nothing is said: some vector moves, where clearing
+  /// that many bytes in place is a string instruction several times as slow.
   Action& emit(ActionKind kind) {
-    out->actions.emplace_back();
-    out->actions.back().kind = kind;
-    return out->actions.back();
+    static constexpr Action kBlank{};
+    Action& action = out->actions.emplace_back(kBlank);
+    action.kind = kind;
+    return action;
   }
   /// The event belongs to the instance's present life; counted as stale otherwise.
   Instance* present(const Event& event) {
@@ -282,6 +323,7 @@ struct Scheduler::State {
     std::uint16_t predecessors = 0;
     bool to_controller = false;  ///< its output travels to the controller
     bool feeds_join = false;     ///< a successor has other predecessors, too
+    bool may_stay = false;       ///< some role hosts it together with a predecessor
   };
   /// The same of a role.
   struct RoleLimits {
@@ -299,7 +341,7 @@ struct Scheduler::State {
   std::uint32_t epoch = 0;
   std::uint64_t sequence = 0;
 
-  std::vector<RequestRecord> requests;  // by the driver's slots
+  SlotArray<RequestRecord> requests;  // by the driver's slots
   std::vector<StageRecord> stages;
   std::vector<std::vector<std::uint32_t>> free_stage_blocks;  // by number of stages
   SlotTable<HandleRecord> handles;
@@ -308,7 +350,7 @@ struct Scheduler::State {
   std::uint64_t held_outputs = 0;  // ever
   SlotTable<CommandRecord> commands;
   SlotTable<Batch> batches;
-  std::vector<Instance> instances;  // by InstanceId; [0] is the controller
+  SlotArray<Instance> instances;  // by InstanceId; [0] is the controller
   std::uint64_t unfinished = 0, waiting_to_start = 0;
 
   struct StageState {

@@ -9,6 +9,31 @@ namespace disagfusion::sim {
 
 using scheduler::ActionKind;
 
+void World::apply(const ActionBuffer& buffer) {
+  for (const Action& action : buffer.actions) {
+    switch (action.kind) {
+      case ActionKind::admit:
+        break;
+      case ActionKind::reject:
+      case ActionKind::end_request:
+        request_ended(action.request);
+        break;
+      case ActionKind::arm_timer:
+        tree_.set(kTimer, std::max(action.at, now_), next_sequence());
+        break;
+      case ActionKind::cancel_timer:
+        tree_.clear(kTimer);
+        break;
+      default:
+        if (delayed() && action.instance.id != kController) {
+          send_down(action, buffer);
+        } else {
+          carry_out(action, buffer);
+        }
+    }
+  }
+}
+
 void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   switch (action.kind) {
     case ActionKind::enqueue:
@@ -46,7 +71,8 @@ void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   }
 }
 
-void World::enqueue(const Action& action, const ActionBuffer& buffer) {
+[[gnu::always_inline]] inline void World::enqueue(const Action& action,
+                                                  const ActionBuffer& buffer) {
   Instance* in = addressee(action.instance);
   if (in == nullptr) return;
   if (in->life != Life::ready || !in->queue.enqueue(action, buffer)) {
@@ -91,21 +117,24 @@ void World::preempt(const Action& action, const ActionBuffer& buffer) {
     note(EventKind::too_late, in->key, action.command);
     return;
   }
-  const double passed = static_cast<double>((now_ - in->started).ns) - in->ns_before_steps;
-  const double steps = std::max(1.0, std::ceil(passed / std::max(1.0, in->ns_per_step)));
+  const double ns_per_step = in->cost->per_step_s * 1e9 * in->factor;
+  const double ns_before_steps =
+      running->first_step == 0 ? in->cost->fixed_s * 1e9 * in->factor : 0;
+  const double passed = static_cast<double>((now_ - in->started).ns) - ns_before_steps;
+  const double steps = std::max(1.0, std::ceil(passed / std::max(1.0, ns_per_step)));
   const double in_batch = running->last_step - running->first_step;
   if (steps >= in_batch) return;  // it ends as it is: that settles the preempt, too
   in->stop_after = running->first_step + static_cast<std::uint32_t>(steps);
   const auto members = buffer.members_of(action);
   in->keep.assign(members.begin(), members.end());
-  const double at = in->ns_before_steps + steps * in->ns_per_step;
+  const double at = ns_before_steps + steps * ns_per_step;
   in->ends = std::max(now_, in->started + Duration{std::llround(at)});
   tree_.set(tree_slot(*in), in->ends, next_sequence());
 }
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-void World::start_transfer(const Action& action) {
+[[gnu::always_inline]] inline void World::start_transfer(const Action& action) {
   const bool to_controller = action.instance.id == kController;
   const bool from_controller = action.from.id == kController;
   Instance* to = to_controller ? nullptr : addressee(action.instance);
@@ -165,7 +194,7 @@ void World::set_network() {
   const Network::Next next = network_.next();
   if (next.time == TimePoint::never()) {
     tree_.clear(kNetwork);
-  } else {
+  } else if (tree_.of(kNetwork) != make_key(next.time, next.sequence, kNetwork)) {
     tree_.set(kNetwork, next.time, next.sequence);
   }
 }
@@ -206,7 +235,7 @@ bool World::network_due() {
   return now;
 }
 
-void World::release(const Action& action) {
+[[gnu::always_inline]] inline void World::release(const Action& action) {
   if (action.handle.slot < handles_.size()) {
     HandleRecord& record = handles_[action.handle.slot];
     if (record.generation == action.handle.generation) drop_handle(record);

@@ -11,7 +11,8 @@ using scheduler::ActionKind;
 
 // ---- computing ---------------------------------------------------------------------------------
 
-Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
+[[gnu::always_inline]] inline Duration World::seconds_of(Instance& in,
+                                                         const RunQueue::Entry& entry) {
   // The first member that has not ended meanwhile gives shape and luck.
   const auto alive = [&](const scheduler::BatchMember& m) {
     return requests_[m.request.slot].generation == m.request.generation;
@@ -35,8 +36,8 @@ Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
     factor = predictor::service_factor(estimate, seed_, request.index,
                                        setup_.graph.nodes[entry.node.index()].stage, request.bits);
   }
-  in.ns_per_step = estimate.per_step_s * 1e9 * factor;
-  in.ns_before_steps = entry.first_step == 0 ? estimate.fixed_s * 1e9 * factor : 0;
+  in.cost = &estimate;
+  in.factor = factor;
   const double ns = predictor::service_ns(estimate, entry.first_step, entry.last_step, factor);
   return {rounded(ns)};
 }
@@ -53,8 +54,7 @@ World::CommandKey World::start_next(Instance& in) {
 }
 
 /// Something changed that may let an idle instance start: tells if so.
-void World::kick(Instance& in) {
-  if (in.queue.running() != nullptr) return;
+void World::start_if_able(Instance& in) {
   const CommandKey started = start_next(in);
   if (!started.valid()) return;
   note(EventKind::batch_started, in.key, started);
@@ -68,7 +68,8 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
   return known;
 }
 
-void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes) {
+[[gnu::always_inline]] inline void World::hold(HandleKey handle, const Instance& in,
+                                               const RunQueue::Entry& entry, double bytes) {
   if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
   HandleRecord& record = handles_[handle.slot];
   record.generation = handle.generation;
@@ -86,7 +87,7 @@ void World::drop_handle(HandleRecord& record) {
   record.generation = 0;
 }
 
-bool World::batch_ended(Instance& in) {
+[[gnu::always_inline]] inline bool World::batch_ended(Instance& in) {
   const RunQueue::Entry& entry = *in.queue.running();
   const bool preempted = in.stop_after != 0;
   outcomes_.clear();
@@ -94,7 +95,7 @@ bool World::batch_ended(Instance& in) {
     MemberOutcome& outcome = outcomes_.emplace_back();
     outcome.request = member.request;
     outcome.handle = member.output;
-    if (preempted) {
+    if (preempted) [[unlikely]] {
       const auto kept = std::find_if(in.keep.begin(), in.keep.end(),
                                      [&](const auto& m) { return m.request == member.request; });
       outcome.handle = kept == in.keep.end() ? HandleKey{} : kept->state;

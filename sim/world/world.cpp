@@ -239,31 +239,6 @@ void World::send_down(const Action& action, const ActionBuffer& buffer) {
   set_control();
 }
 
-void World::apply(const ActionBuffer& buffer) {
-  for (const Action& action : buffer.actions) {
-    switch (action.kind) {
-      case scheduler::ActionKind::admit:
-        break;
-      case scheduler::ActionKind::reject:
-      case scheduler::ActionKind::end_request:
-        request_ended(action.request);
-        break;
-      case scheduler::ActionKind::arm_timer:
-        tree_.set(kTimer, std::max(action.at, now_), next_sequence());
-        break;
-      case scheduler::ActionKind::cancel_timer:
-        tree_.clear(kTimer);
-        break;
-      default:
-        if (delayed() && action.instance.id != kController) {
-          send_down(action, buffer);
-        } else {
-          carry_out(action, buffer);
-        }
-    }
-  }
-}
-
 // ---- requests ----------------------------------------------------------------------------------
 
 void World::fetch_arrival() {

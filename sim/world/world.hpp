@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "base/scenario.hpp"
+#include "base/slot_array.hpp"
 #include "predictor/cached_costs.hpp"
 #include "predictor/cost_model.hpp"
 #include "predictor/service_draw.hpp"
@@ -81,10 +82,11 @@ class World {
     RunQueue queue;
     // What computes.
     TimePoint started, ends;
-    std::uint32_t shape = 0;  ///< of all members
-    double ns_before_steps = 0, ns_per_step = 0;
-    std::uint32_t stop_after = 0;              ///< preempting: steps done then; 0: runs to the end
-    std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
+    std::uint32_t shape = 0;                    ///< of all members
+    const predictor::Estimate* cost = nullptr;  ///< of one batch of these
+    double factor = 1;                          ///< of this one
+    std::uint32_t stop_after = 0;               ///< preempting: steps done then; 0: runs to the end
+    std::vector<scheduler::BatchMember> keep;   ///< preempting: whose states to keep
     // Commands that wait for time to pass.
     CommandKey life_command, drain;
     TimePoint up_since;  ///< of this incarnation: phase of its heartbeats
@@ -221,7 +223,11 @@ class World {
   bool instance_due(Instance& in);
   bool batch_ended(Instance& in);
   CommandKey start_next(Instance& in);
-  void kick(Instance& in);
+  /// Something changed that may let an idle instance start: tells if so.
+  void kick(Instance& in) {
+    if (in.queue.running() == nullptr && in.queue.waiting() > 0) start_if_able(in);
+  }
+  void start_if_able(Instance& in);
   void check_drained(Instance& in);
   Duration seconds_of(Instance& in, const RunQueue::Entry& entry);
   double output_bytes(NodeId node, std::uint32_t shape);
@@ -263,7 +269,7 @@ class World {
   bool arrival_known_ = false;
   Ring<traces::Request> pending_;  ///< a closed loop's, at once
   scheduler::RequestBody body_;
-  std::vector<RequestRecord> requests_;  ///< by slot
+  SlotArray<RequestRecord> requests_;  ///< by slot
   std::vector<std::uint32_t> free_requests_;
   std::uint64_t in_system_ = 0;
   IndexedHeap cancels_;  ///< by request slot
@@ -279,12 +285,12 @@ class World {
   std::vector<double> output_bytes_;      ///< [shape x nodes + node], negative: not asked
 
   // instances, links
-  std::vector<Instance> instances_;  ///< by InstanceId; [0] is the controller
+  SlotArray<Instance> instances_;  ///< by InstanceId; [0] is the controller
   Network network_;
   std::vector<std::uint32_t> machine_link_;  ///< egress, then ingress = + 1; kNoResource: no nic
-  std::vector<Moving> moving_;               ///< by TransferId
+  SlotArray<Moving> moving_;                 ///< by TransferId
   std::vector<std::uint32_t> transfer_of_;   ///< by command slot: TransferId
-  std::vector<HandleRecord> handles_;        ///< by handle slot
+  SlotArray<HandleRecord> handles_;          ///< by handle slot
   std::vector<double> host_bytes_, host_peak_;
 
   // control plane
