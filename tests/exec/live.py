@@ -1,6 +1,7 @@
 """A running `disagfusion serve` for tests: started, asked, killed and started again. Loopback only,
 ephemeral ports; ends only processes that it started, by their number."""
 
+import atexit
 import json
 import os
 import pathlib
@@ -58,6 +59,7 @@ class Live:
 
     def __init__(self, text=None, wait_ready=True):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="disagfusion-live-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         (self.folder / "live.yaml").write_text(text or scenario())
         self.process, self.url, self.port = None, "", 0
         self.start(wait_ready)
@@ -71,7 +73,6 @@ class Live:
         for pid in workers:
             if self._is_ours(pid):
                 os.kill(pid, signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, wait_ready=True):
         command = [PROGRAM, "serve", "live.yaml", "--listen", f"127.0.0.1:{self.port}"]

