@@ -47,8 +47,8 @@ void Scheduler::State::state_facts() {
         return std::find(role.stages.begin(), role.stages.end(), weights) != role.stages.end();
       };
       for (const NodeId before : node.after) {
-        known.may_stay = known.may_stay || (hosts(node.weights) &&
-                                            hosts(setup.graph.nodes[before.index()].weights));
+        known.may_stay = known.may_stay ||
+                         (hosts(node.weights) && hosts(setup.graph.nodes[before.index()].weights));
       }
     }
     for (const NodeId next : node.before) {
