@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 
 namespace disagfusion::report {
 
@@ -131,8 +132,7 @@ void Recorder::note_event(const Event& event) {
   if (event.started.valid()) start(event.started);
 }
 
-[[gnu::always_inline]] inline void Recorder::note_action(const ActionBuffer& buffer,
-                                                         const Action& action) {
+DF_INLINE void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
       admit(action.request);
@@ -184,7 +184,7 @@ void Recorder::note_event(const Event& event) {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline void Recorder::arrive(const Event& event) {
+DF_INLINE void Recorder::arrive(const Event& event) {
   const std::uint32_t slot = event.request.slot;
   if (slot >= requests_.size()) {
     requests_.resize(slot + 1UL);
@@ -224,7 +224,7 @@ void Recorder::note_event(const Event& event) {
   ++in_system_;
 }
 
-[[gnu::always_inline]] inline void Recorder::admit(RequestKey request) {
+DF_INLINE void Recorder::admit(RequestKey request) {
   RequestRecord* record = find(request);
   if (record == nullptr) return;
   record->admitted = now_;
@@ -235,8 +235,7 @@ void Recorder::note_event(const Event& event) {
   }
 }
 
-[[gnu::always_inline]] inline void Recorder::measure(const RequestRecord& record,
-                                                     const StageRecord* stages) {
+DF_INLINE void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
   const std::size_t first = setup_.graph.first_node[record.model.index()].index();
   double wait_total = 0;
   for (std::uint16_t i = 0; i < stages_of_model_[record.model.index()]; ++i) {
@@ -342,15 +341,14 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
 
 // ---- batches -----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
+DF_INLINE Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
   const std::size_t index = key.id.index();
   if (index == 0 || index >= instances_.size()) return nullptr;
   Instance& in = instances_[index];
   return in.key == key && !in.lost ? &in : nullptr;
 }
 
-[[gnu::always_inline]] inline void Recorder::enqueue(const ActionBuffer& buffer,
-                                                     const Action& action) {
+DF_INLINE void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= batches_.size()) batches_.resize(slot + 1UL);
   Batch& batch = batches_[slot];
@@ -364,8 +362,8 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
   add_members(buffer, action, batch);
 }
 
-[[gnu::always_inline]] inline void Recorder::add_members(const ActionBuffer& buffer,
-                                                         const Action& action, Batch& batch) {
+DF_INLINE void Recorder::add_members(const ActionBuffer& buffer, const Action& action,
+                                     Batch& batch) {
   for (const scheduler::BatchMember& member : buffer.members_of(action)) {
     batch.members.push_back(member.request);
     const RequestRecord* record = find(member.request);
@@ -378,7 +376,7 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
   }
 }
 
-[[gnu::always_inline]] inline void Recorder::start(CommandKey command) {
+DF_INLINE void Recorder::start(CommandKey command) {
   if (command.slot >= batches_.size() || batches_[command.slot].id != command.id) return;
   Batch& batch = batches_[command.slot];
   Instance* in = present(batch.instance);
@@ -403,7 +401,7 @@ void Recorder::stop_computing(Instance& in, NodeId node) {
   in.running = {};
 }
 
-[[gnu::always_inline]] inline void Recorder::batch_ended(const Event& event) {
+DF_INLINE void Recorder::batch_ended(const Event& event) {
   if (event.command.slot >= batches_.size()) return;
   Batch& batch = batches_[event.command.slot];
   Instance* in = present(batch.instance);
@@ -447,7 +445,7 @@ void Recorder::stop_computing(Instance& in, NodeId node) {
 }
 
 /// A successor is ready once all its predecessors have ended.
-[[gnu::always_inline]] inline void Recorder::stage_done(RequestKey request, NodeId node) {
+DF_INLINE void Recorder::stage_done(RequestKey request, NodeId node) {
   StageRecord* stages = stages_of(request.slot);
   for (const NodeId next : setup_.graph.nodes[node.index()].before) {
     const StageNode& successor = setup_.graph.nodes[next.index()];
@@ -477,7 +475,7 @@ void Recorder::unblock(Instance& in) {
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline void Recorder::start_transfer(const Action& action) {
+DF_INLINE void Recorder::start_transfer(const Action& action) {
   const std::uint32_t slot = action.command.slot;
   if (slot >= transfers_.size()) transfers_.resize(slot + 1UL);
   Transfer& transfer = transfers_[slot];
@@ -499,7 +497,7 @@ void Recorder::unblock(Instance& in) {
   if (stage.transfer_start == kNever) stage.transfer_start = now_;
 }
 
-[[gnu::always_inline]] inline void Recorder::transfer_ended(const Event& event) {
+DF_INLINE void Recorder::transfer_ended(const Event& event) {
   const std::uint32_t slot = event.command.slot;
   if (slot >= transfers_.size() || transfers_[slot].id != event.command.id) return;
   Transfer& transfer = transfers_[slot];

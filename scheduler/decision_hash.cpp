@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "base/inline.hpp"
+
 namespace disagfusion::scheduler {
 namespace {
 
@@ -39,7 +41,7 @@ std::uint64_t fold_members(const ActionBuffer& buffer, const Action& action, std
 
 // Which fields count, by kind: the comments in action.hpp. `a` holds the kind, `b` the command.
 // Each kind folds its own words, so that products of absent ones are constants.
-[[gnu::always_inline]] inline std::uint64_t fold(const Action& x, std::uint64_t hash) {
+DF_INLINE std::uint64_t fold(const Action& x, std::uint64_t hash) {
   const auto kind = static_cast<std::uint64_t>(x.kind);
   const std::uint64_t small = kind | std::uint64_t{x.command.slot} << 32U;
   switch (x.kind) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/inline.hpp"
+
 namespace disagfusion::scheduler {
 namespace {
 
@@ -44,7 +46,7 @@ const char* ProtocolMonitor::explain(TimePoint now, const Event& event) {
   return wrong;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_kind(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_kind(const Event& event) {
   switch (event.kind) {
     case EventKind::request_arrived:
       return explain_arrived(event);
@@ -109,8 +111,9 @@ const char* ProtocolMonitor::explain(TimePoint now, const Event& event) {
 
 // ---- what commands and incarnations explain ----------------------------------------------------
 
-[[gnu::always_inline]] inline ProtocolMonitor::Command* ProtocolMonitor::answered(
-    const Event& event, CommandKey key, std::uint32_t kinds, const char*& wrong) {
+DF_INLINE ProtocolMonitor::Command* ProtocolMonitor::answered(const Event& event, CommandKey key,
+                                                              std::uint32_t kinds,
+                                                              const char*& wrong) {
   wrong = nullptr;
   if (!key.valid() || key.id > last_command_ || key.slot >= commands_.size()) {
     wrong = "no such command was ever issued";
@@ -144,7 +147,7 @@ void ProtocolMonitor::end_incarnation(Instance& instance) {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_arrived(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_arrived(const Event& event) {
   if (event.number <= last_request_) return "request numbers do not increase";
   if (static_cast<std::uint32_t>(event.number) != event.request.generation) {
     return "the request's generation is not the low half of its number";
@@ -169,8 +172,7 @@ const char* ProtocolMonitor::explain_cancel(const Event& event) {
 
 // ---- batches -----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_started(const Event& event,
-                                                                           CommandKey key) {
+DF_INLINE const char* ProtocolMonitor::explain_started(const Event& event, CommandKey key) {
   const char* wrong = nullptr;
   if (Command* command = answered(event, key, kEnqueue, wrong)) command->started = true;
   return wrong;
@@ -183,7 +185,7 @@ const char* ProtocolMonitor::explain_running(const Event& event) {
   return wrong;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_finished(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_finished(const Event& event) {
   const char* wrong = nullptr;
   Command* command = answered(event, event.command, kEnqueue, wrong);
   if (command == nullptr) return wrong;
@@ -204,8 +206,7 @@ const char* ProtocolMonitor::explain_preempted(const Event& event) {
   return wrong;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::take_outcomes(Command& command,
-                                                                         const Event& event) {
+DF_INLINE const char* ProtocolMonitor::take_outcomes(Command& command, const Event& event) {
   if (strict() && event.members.size() != command.members) {
     return event.members.size() < command.members ? "the batch has more members than it names"
                                                   : kBadMember;
@@ -224,9 +225,8 @@ const char* ProtocolMonitor::explain_preempted(const Event& event) {
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::hold(HandleKey key,
-                                                                std::uint64_t named_by,
-                                                                InstanceKey holder) {
+DF_INLINE const char* ProtocolMonitor::hold(HandleKey key, std::uint64_t named_by,
+                                            InstanceKey holder) {
   if (key.slot >= handles_.size()) return "nobody named that handle";
   Handle& handle = handles_[key.slot];
   if (handle.generation != key.generation || handle.named_by != named_by) {
@@ -315,7 +315,7 @@ const char* ProtocolMonitor::explain_refused(const Event& event) {
 
 // ---- transfers and handles ---------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_transfer(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_transfer(const Event& event) {
   const char* wrong = nullptr;
   Command* command = answered(event, event.command, kTransfer, wrong);
   if (command == nullptr) return wrong;
@@ -352,7 +352,7 @@ const char* ProtocolMonitor::explain_handle_lost(const Event& event) {
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::explain_released(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_released(const Event& event) {
   const char* wrong = nullptr;
   Command* command = answered(event, event.command, only(ActionKind::release), wrong);
   if (command == nullptr) return wrong;

@@ -1,6 +1,7 @@
 // The scheduler's side of the protocol: actions.
 #include <algorithm>
 
+#include "base/inline.hpp"
 #include "scheduler/monitor.hpp"
 
 namespace disagfusion::scheduler {
@@ -25,8 +26,7 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note(const ActionBuffer& buffer,
-                                                                const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
     case ActionKind::reject:
@@ -46,7 +46,7 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
   }
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_request(const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note_request(const Action& action) {
   const RequestKey key = action.request;
   if (!key.valid() || key.slot >= requests_.size() ||
       requests_[key.slot].generation != key.generation) {
@@ -62,8 +62,8 @@ const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buf
 
 // ---- commands ----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_command(const ActionBuffer& buffer,
-                                                                        const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note_command(const ActionBuffer& buffer,
+                                                    const Action& action) {
   const CommandKey key = action.command;
   if (asked_again(action)) return nullptr;
   if (key.id <= last_command_) return "command numbers do not increase";
@@ -97,9 +97,8 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
          command.handle == action.handle && command.instance == action.instance;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer,
-                                                                     const Action& action,
-                                                                     Command& command) {
+DF_INLINE const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
+                                                 Command& command) {
   if (targets_a_batch(action.kind) || action.kind == ActionKind::cancel_transfer) {
     const auto wanted = targets_a_batch(action.kind) ? ActionKind::enqueue : ActionKind::transfer;
     if (action.target.slot >= commands_.size()) return kNotOpen;
@@ -129,9 +128,8 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
   }
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer,
-                                                                        const Action& action,
-                                                                        Command& command) {
+DF_INLINE const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer,
+                                                    const Action& action, Command& command) {
   const Instance* instance = known(action.instance);
   if (instance == nullptr || over(action.instance)) return kNoIncarnation;
   if (instance->phase != Phase::ready) return "that instance is not ready";
@@ -157,10 +155,9 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return note_members(buffer, action, command, target.id);
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_members(const ActionBuffer& buffer,
-                                                                        const Action& action,
-                                                                        Command& command,
-                                                                        std::uint64_t named_by) {
+DF_INLINE const char* ProtocolMonitor::note_members(const ActionBuffer& buffer,
+                                                    const Action& action, Command& command,
+                                                    std::uint64_t named_by) {
   const Attempt attempt{action.command.slot + 1, static_cast<std::uint32_t>(command.id)};
   std::uint32_t last = kNil;
   for (const BatchMember& member : buffer.members_of(action)) {
@@ -176,10 +173,9 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_member(const ActionBuffer& buffer,
-                                                                       const BatchMember& member,
-                                                                       NodeId node,
-                                                                       Attempt attempt) {
+DF_INLINE const char* ProtocolMonitor::note_member(const ActionBuffer& buffer,
+                                                   const BatchMember& member, NodeId node,
+                                                   Attempt attempt) {
   const RequestKey key = member.request;
   if (!key.valid() || key.slot >= requests_.size() ||
       requests_[key.slot].generation != key.generation ||
@@ -205,7 +201,7 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return nullptr;
 }
 
-[[gnu::always_inline]] inline std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
+DF_INLINE std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
   if (free_member_ == kNil) {
     members_.emplace_back() = {request, kNil};
     return static_cast<std::uint32_t>(members_.size() - 1);
@@ -252,8 +248,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
 
 // ---- handles -----------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::name_handle(HandleKey key,
-                                                                       std::uint64_t named_by) {
+DF_INLINE const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
   Handle& handle = handles_.at_slot(key.slot);
   if (key.generation < handle.generation) return "that handle is of the past";
   const bool lives = handle.state == HandleState::held && !over(handle.holder);
@@ -266,8 +261,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::use_handle(HandleKey key,
-                                                                      Handle*& handle) {
+DF_INLINE const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
   handle = &handles_.at_slot(key.slot);
   if (handle->generation < key.generation) {
     if (handle->state == HandleState::held && !over(handle->holder)) {
@@ -282,7 +276,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
   return nullptr;
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_transfer(const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note_transfer(const Action& action) {
   Handle* handle = nullptr;
   if (const char* wrong = use_handle(action.handle, handle)) return wrong;
   const bool there = handle->holder.id == kController ? action.from.id == kController
@@ -296,8 +290,7 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
   return target.instance == action.instance ? nullptr : "it feeds a batch at another instance";
 }
 
-[[gnu::always_inline]] inline const char* ProtocolMonitor::note_release(const Action& action,
-                                                                        Command& command) {
+DF_INLINE const char* ProtocolMonitor::note_release(const Action& action, Command& command) {
   command.handle = action.handle;
   Handle* handle = nullptr;
   const char* wrong = use_handle(action.handle, handle);

@@ -1,13 +1,13 @@
 // A batch is given to an instance: the enqueue, its members, what they read.
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-[[gnu::always_inline]] inline std::uint32_t Scheduler::State::place_in_queue(Instance& in,
-                                                                             std::uint32_t slot) {
+DF_INLINE std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint32_t slot) {
   const Batch& batch = batches[slot];
   std::size_t place = in.queue.size();
   while (place > 0) {
@@ -104,9 +104,8 @@ void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
   in.queued_work += batch.expected;
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::add_member(Batch& batch, std::uint32_t slot,
-                                                                InstanceKey holder,
-                                                                const QueueEntry& entry) {
+DF_INLINE void Scheduler::State::add_member(Batch& batch, std::uint32_t slot, InstanceKey holder,
+                                            const QueueEntry& entry) {
   RequestRecord& request = requests[entry.request];
   const RequestKey key = request.key(entry.request);
   StageRecord& record = stage(entry.request, entry.node);
@@ -134,8 +133,7 @@ void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
 }
 
 /// Stages that have not finished with this one's output, and the controller where it goes there.
-[[gnu::always_inline]] inline std::uint16_t Scheduler::State::readers_left(std::uint32_t request,
-                                                                           NodeId node) {
+DF_INLINE std::uint16_t Scheduler::State::readers_left(std::uint32_t request, NodeId node) {
   std::uint16_t readers = facts[node.index()].to_controller ? 1 : 0;
   for (const NodeId next : setup.graph.nodes[node.index()].before) {
     if (stage(request, next).phase != Phase::done) ++readers;
@@ -143,9 +141,8 @@ void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
   return readers;
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot,
-                                                                const QueueEntry& entry,
-                                                                HandleKey state) {
+DF_INLINE void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot,
+                                            const QueueEntry& entry, HandleKey state) {
   const NodeFacts& known = facts[entry.node.index()];
   if (state.valid()) {
     add_input(batch, slot, entry.request, state);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
@@ -59,7 +60,7 @@ void Scheduler::State::start_batch(std::uint32_t slot) {
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::compute_ended(Instance& in) {
+DF_INLINE void Scheduler::State::compute_ended(Instance& in) {
   in.running = kNoSlot;
   in.running_until = now;
   freed(in);
@@ -78,7 +79,7 @@ void Scheduler::State::batch_started(const Event& event) {
 
 // ---- ends --------------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline void Scheduler::State::settle_edits(Batch& batch) {
+DF_INLINE void Scheduler::State::settle_edits(Batch& batch) {
   for (const std::uint32_t slot : batch.edits) free_command(slot);
   batch.edits.clear();
 }
@@ -134,10 +135,9 @@ void Scheduler::State::batch_finished(const Event& event) {
   if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
-                                                                   BatchMemberRecord& member,
-                                                                   const MemberOutcome* outcome,
-                                                                   bool limited) {
+DF_INLINE void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
+                                               BatchMemberRecord& member,
+                                               const MemberOutcome* outcome, bool limited) {
   if (member.state.valid() && find(member.state) != nullptr) {
     free_handle(member.state);  // the preempt came too late
   }

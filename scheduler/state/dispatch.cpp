@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
@@ -12,7 +13,7 @@ using Phase = StageRecord::Phase;
 // ---- acceptance --------------------------------------------------------------------------------
 
 /// Routing hears of changes when it is asked, not before.
-[[gnu::always_inline]] inline void Scheduler::State::flush() {
+DF_INLINE void Scheduler::State::flush() {
   for (const InstanceId id : dirty_instances) {
     Instance& in = instances[id.index()];
     in.dirty = false;
@@ -24,7 +25,7 @@ using Phase = StageRecord::Phase;
   dirty_instances.clear();
 }
 
-[[gnu::always_inline]] inline Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
+DF_INLINE Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
   flush();
   RoutingQuestion question;
   question.now = now;
@@ -58,13 +59,13 @@ void Scheduler::State::dispatch() {
   if (!freed_instances.empty()) fill_freed();
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::fill_freed() {
+DF_INLINE void Scheduler::State::fill_freed() {
   for (std::size_t i = 0; i < freed_instances.size(); ++i) fill(freed_instances[i]);
   for (const InstanceId id : freed_instances) instances[id.index()].freed = false;
   freed_instances.clear();
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::offer_to_holders() {
+DF_INLINE void Scheduler::State::offer_to_holders() {
   for (std::size_t i = 0; i < ready.size();) {
     if (!offer_to_holder(i)) ++i;
   }
@@ -73,7 +74,7 @@ void Scheduler::State::dispatch() {
 /// "A request goes on at the instance that holds its input if that instance hosts the stage and can
 /// accept." Members of one ended batch stay together. True: the entry (and maybe others) left
 /// `ready`.
-[[gnu::always_inline]] inline bool Scheduler::State::offer_to_holder(std::size_t place) {
+DF_INLINE bool Scheduler::State::offer_to_holder(std::size_t place) {
   const Ready r = ready[place];
   Instance* holder = holder_of(r);
   if (holder == nullptr || holder->life != Instance::Life::ready) return false;
@@ -102,7 +103,7 @@ void Scheduler::State::dispatch() {
 }
 
 /// The instance that hosts the stage and holds its state, or an input of it; or null.
-[[gnu::always_inline]] inline Instance* Scheduler::State::holder_of(const Ready& r) {
+DF_INLINE Instance* Scheduler::State::holder_of(const Ready& r) {
   const StageRecord& record = stage(r.request, r.node);
   if (record.resume.valid()) {
     const HandleRecord* state = find(record.resume);
@@ -134,7 +135,7 @@ bool Scheduler::State::holds_input_of(const Instance& in, const Ready& r) {
   return false;
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::offer(const Ready& r) {
+DF_INLINE void Scheduler::State::offer(const Ready& r) {
   if (!setup.pull) {
     offer_push(r);
     return;
@@ -159,7 +160,7 @@ bool Scheduler::State::holds_input_of(const Instance& in, const Ready& r) {
   wait_in_queue(r);
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::wait_in_queue(const Ready& r) {
+DF_INLINE void Scheduler::State::wait_in_queue(const Ready& r) {
   const WeightsId weights = facts[r.node.index()].weights;
   by_weights[weights.index()].queue.insert(entry_of(r));
   if (batches_form &&
@@ -260,9 +261,8 @@ void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
   for (const QueueEntry& entry : taken) queue.erase(entry);
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::fill_stage_from(Instance& in,
-                                                                     std::uint8_t hosted,
-                                                                     OrderedQueue& queue) {
+DF_INLINE void Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted,
+                                                 OrderedQueue& queue) {
   const WeightsId weights = in.hosted[hosted].weights;
   const bool from_bound = &queue != &by_weights[weights.index()].queue;
   const std::uint32_t limit = largest_batch(in);

@@ -2,13 +2,14 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-[[gnu::always_inline]] inline std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
+DF_INLINE std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
   const std::uint16_t count = stage_count(model);
   if (free_stage_blocks.size() <= count) free_stage_blocks.resize(count + std::size_t{1});
   std::vector<std::uint32_t>& blocks = free_stage_blocks[count];
@@ -24,8 +25,7 @@ using Phase = StageRecord::Phase;
   return first;
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::free_stages(std::uint32_t first,
-                                                                 ModelId model) {
+DF_INLINE void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
   free_stage_blocks[stage_count(model)].push_back(first);
 }
 
@@ -88,7 +88,7 @@ void Scheduler::State::reject(RequestKey key, const Admission& admission) {
   action.at = TimePoint{admission.retry_after.ns};
 }
 
-[[gnu::always_inline]] inline void Scheduler::State::admit(std::uint32_t slot) {
+DF_INLINE void Scheduler::State::admit(std::uint32_t slot) {
   RequestRecord& request = requests[slot];
   emit(ActionKind::admit).request = request.key(slot);
   ++unfinished;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/inline.hpp"
 #include "base/slot_array.hpp"
 #include "scheduler/costs.hpp"
 #include "scheduler/policies/policies.hpp"
@@ -270,7 +271,7 @@ struct Scheduler::State {
   void state_facts();
 
   // ---- commands
-  [[gnu::always_inline]] CommandRecord& new_command(ActionKind kind, InstanceKey addressee) {
+  DF_INLINE CommandRecord& new_command(ActionKind kind, InstanceKey addressee) {
     const std::uint32_t slot = commands.allocate();
     CommandRecord& command = commands[slot];
     command = CommandRecord{};

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "sim/world/world.hpp"
 
 namespace disagfusion::sim {
@@ -71,8 +72,7 @@ void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   }
 }
 
-[[gnu::always_inline]] inline void World::enqueue(const Action& action,
-                                                  const ActionBuffer& buffer) {
+DF_INLINE void World::enqueue(const Action& action, const ActionBuffer& buffer) {
   Instance* in = addressee(action.instance);
   if (in == nullptr) return;
   if (in->life != Life::ready || !in->queue.enqueue(action, buffer)) {
@@ -134,7 +134,7 @@ void World::preempt(const Action& action, const ActionBuffer& buffer) {
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline void World::start_transfer(const Action& action) {
+DF_INLINE void World::start_transfer(const Action& action) {
   const bool to_controller = action.instance.id == kController;
   const bool from_controller = action.from.id == kController;
   Instance* to = to_controller ? nullptr : addressee(action.instance);
@@ -235,7 +235,7 @@ bool World::network_due() {
   return now;
 }
 
-[[gnu::always_inline]] inline void World::release(const Action& action) {
+DF_INLINE void World::release(const Action& action) {
   if (action.handle.slot < handles_.size()) {
     HandleRecord& record = handles_[action.handle.slot];
     if (record.generation == action.handle.generation) drop_handle(record);

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "sim/world/world.hpp"
 
 namespace disagfusion::sim {
@@ -11,8 +12,7 @@ using scheduler::ActionKind;
 
 // ---- computing ---------------------------------------------------------------------------------
 
-[[gnu::always_inline]] inline Duration World::seconds_of(Instance& in,
-                                                         const RunQueue::Entry& entry) {
+DF_INLINE Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
   // The first member that has not ended meanwhile gives shape and luck.
   const auto alive = [&](const scheduler::BatchMember& m) {
     return requests_[m.request.slot].generation == m.request.generation;
@@ -68,8 +68,8 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
   return known;
 }
 
-[[gnu::always_inline]] inline void World::hold(HandleKey handle, const Instance& in,
-                                               const RunQueue::Entry& entry, double bytes) {
+DF_INLINE void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry,
+                           double bytes) {
   if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
   HandleRecord& record = handles_[handle.slot];
   record.generation = handle.generation;
@@ -87,7 +87,7 @@ void World::drop_handle(HandleRecord& record) {
   record.generation = 0;
 }
 
-[[gnu::always_inline]] inline bool World::batch_ended(Instance& in) {
+DF_INLINE bool World::batch_ended(Instance& in) {
   const RunQueue::Entry& entry = *in.queue.running();
   const bool preempted = in.stop_after != 0;
   outcomes_.clear();
