@@ -163,9 +163,7 @@ DF_INLINE void Recorder::note_action(const ActionBuffer& buffer, const Action& a
       if (Instance* in = present(action.instance)) in->loading = action.pool;
       break;
     case ActionKind::provision: {
-      const std::size_t index = action.instance.id.index();
-      if (index >= instances_.size()) instances_.resize(index + 1);
-      Instance& in = instances_[index];
+      Instance& in = instances_.at_slot(action.instance.id.index());
       in.key = action.instance;
       in.lost = in.reclaimed = false;
       in.role = action.pool;
@@ -349,9 +347,7 @@ DF_INLINE Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
 }
 
 DF_INLINE void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
-  const std::uint32_t slot = action.command.slot;
-  if (slot >= batches_.size()) batches_.resize(slot + 1UL);
-  Batch& batch = batches_[slot];
+  Batch& batch = batches_.at_slot(action.command.slot);
   batch.id = action.command.id;
   batch.instance = action.instance;
   batch.node = action.node;
@@ -422,8 +418,7 @@ DF_INLINE void Recorder::batch_ended(const Event& event) {
     if (outcome.kind != MemberOutcome::Kind::output) continue;
     ++good;
     if (limited_outputs_ && outcome.handle.valid()) {
-      if (outcome.handle.slot >= producer_.size()) producer_.resize(outcome.handle.slot + 1UL);
-      producer_[outcome.handle.slot] = event.command;
+      producer_.at_slot(outcome.handle.slot) = event.command;
     }
     if (find(outcome.request) == nullptr) continue;
     StageRecord& stage =
@@ -476,9 +471,7 @@ void Recorder::unblock(Instance& in) {
 // ---- transfers ---------------------------------------------------------------------------------
 
 DF_INLINE void Recorder::start_transfer(const Action& action) {
-  const std::uint32_t slot = action.command.slot;
-  if (slot >= transfers_.size()) transfers_.resize(slot + 1UL);
-  Transfer& transfer = transfers_[slot];
+  Transfer& transfer = transfers_.at_slot(action.command.slot);
   transfer.id = action.command.id;
   transfer.from = action.from;
   transfer.to = action.instance;

@@ -1,6 +1,5 @@
 #include "scheduler/costs.hpp"
 
-#include <cmath>
 #include <tuple>
 
 namespace disagfusion::scheduler {
@@ -46,7 +45,7 @@ Costs::Entry Costs::ask(NodeId node, std::uint32_t shape, CostClass cost_class,
   entry.step_ns = estimate.per_step_s * 1e9;
   if (!online_) {
     entry.whole_steps = steps(shape);
-    entry.whole = {std::llround(entry.fixed_ns + entry.step_ns * entry.whole_steps)};
+    entry.whole = {rounded(entry.fixed_ns + entry.step_ns * entry.whole_steps)};
   }
   return entry;
 }
@@ -69,7 +68,7 @@ Duration Costs::corrected_seconds(NodeId node, std::uint32_t shape, CostClass co
                                   std::uint32_t last_step) {
   double ns = uncorrected_ns(node, shape, cost_class, requests, first_step, last_step);
   if (online_) ns *= online_->factor(node, setup_.roles[class_roles_[cost_class].index()].gpu);
-  return {std::llround(ns)};
+  return {rounded(ns)};
 }
 
 double Costs::uncorrected_ns(NodeId node, std::uint32_t shape, CostClass cost_class,

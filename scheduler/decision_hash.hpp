@@ -28,7 +28,7 @@ inline std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 }  // namespace decision_hash
 
 /// What hash_of() gives for no actions.
-inline constexpr std::uint64_t kNoActionsHash = 0x243f6a8885a308d3U;
+inline constexpr std::uint64_t kNoActionsHash = decision_hash::kPi;
 
 /// Hash of the actions of one event: of each the fields that its kind gives a meaning, its members
 /// and their inputs, in order. Works on values, so it is the same on every machine. Multiply and

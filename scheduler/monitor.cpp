@@ -154,8 +154,7 @@ DF_INLINE const char* ProtocolMonitor::explain_arrived(const Event& event) {
   }
   if (event.body == nullptr) return "the request has no body";
   last_request_ = event.number;
-  if (event.request.slot >= requests_.size()) requests_.resize(event.request.slot + std::size_t{1});
-  Request& request = requests_[event.request.slot];
+  Request& request = requests_.at_slot(event.request.slot);
   if (request.state == RequestState::arrived || request.state == RequestState::admitted) {
     return "an unfinished request holds that slot";
   }

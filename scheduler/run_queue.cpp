@@ -113,11 +113,7 @@ bool RunQueue::enqueue(const Action& action, const ActionBuffer& buffer) {
   entry.awaited.clear();
   append_members(entry, action, buffer);
   const std::size_t place = std::min<std::size_t>(action.place, order_.size());
-  if (place == order_.size()) {
-    order_.push_back(index);
-  } else {
-    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(place), index);
-  }
+  order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(place), index);
   return true;
 }
 

@@ -88,48 +88,6 @@ Outcome outcome_of(int status) {
   }
 }
 
-/// What the server says of its own part: when it admitted the request and where its stages ran. The
-/// server's clock is another: arrival there is sending here.
-struct ServerTimes {
-  std::optional<TimePoint> admitted;
-  std::vector<std::pair<std::string, traces::StageTimes>> stages;
-  std::optional<bool> slo_met;
-};
-
-ServerTimes times_of(const nlohmann::ordered_json& reply, TimePoint sent, double speed) {
-  ServerTimes times;
-  const auto said = reply.find("times");
-  if (said == reply.end() || !said->is_object()) return times;
-  const double arrived = said->value("arrived_s", 0.0);
-  const auto instant = [&](const nlohmann::ordered_json& from,
-                           const char* key) -> std::optional<TimePoint> {
-    const auto at = from.find(key);
-    if (at == from.end() || !at->is_number()) return std::nullopt;
-    return sent + from_seconds((at->get<double>() - arrived) * speed);
-  };
-  times.admitted = instant(*said, "admitted_s");
-  if (said->contains("slo_met") && (*said)["slo_met"].is_boolean()) {
-    times.slo_met = (*said)["slo_met"].get<bool>();
-  }
-  if (!said->contains("stages")) return times;
-  for (const auto& [name, stage] : (*said)["stages"].items()) {
-    if (!stage.is_object()) continue;
-    traces::StageTimes one;
-    one.ready = instant(stage, "ready_s");
-    one.transfer_start = instant(stage, "transfer_start_s");
-    one.transfer_end = instant(stage, "transfer_end_s");
-    one.start = instant(stage, "start_s");
-    one.end = instant(stage, "end_s");
-    if (stage.contains("instance") && stage["instance"].is_number_unsigned()) {
-      one.instance = InstanceId{stage["instance"].get<std::uint32_t>()};
-    }
-    one.attempt = stage.value("attempt", std::uint16_t{0});
-    one.batch = stage.value("batch", std::uint16_t{0});
-    times.stages.emplace_back(name, one);
-  }
-  return times;
-}
-
 std::string reason_of(const HttpReply& reply) {
   if (reply.status == 200) return {};
   if (reply.status == 0) return reply.body;
@@ -216,19 +174,47 @@ class LoadRun {
     self->progress();
   }
 
+  /// Into the row: what the server says of its own part. Its clock is another: arrival there is
+  /// sending here.
   void take_times(const std::string& body, TimePoint sent, traces::RequestRow& row) {
     const auto reply = nlohmann::ordered_json::parse(body, nullptr, false);
-    if (!reply.is_object()) return;
-    const ServerTimes times = times_of(reply, sent, options_.speed);
-    row.admitted = times.admitted;
-    row.slo_met = times.slo_met;
-    for (const auto& [name, stage] : times.stages) {
-      auto place = std::find(stages_.begin(), stages_.end(), name);
-      if (place == stages_.end()) place = stages_.insert(stages_.end(), name);
-      const auto position = static_cast<std::size_t>(place - stages_.begin());
-      if (row.stages.size() <= position) row.stages.resize(position + 1);
-      row.stages[position] = stage;
+    if (!reply.is_object() || !reply.contains("times") || !reply["times"].is_object()) return;
+    const nlohmann::ordered_json& times = reply["times"];
+    const double arrived = times.value("arrived_s", 0.0);
+    const auto instant = [&](const nlohmann::ordered_json& from,
+                             const char* key) -> std::optional<TimePoint> {
+      const auto at = from.find(key);
+      if (at == from.end() || !at->is_number()) return std::nullopt;
+      return sent + from_seconds((at->get<double>() - arrived) * options_.speed);
+    };
+    row.admitted = instant(times, "admitted_s");
+    if (times.contains("slo_met") && times["slo_met"].is_boolean()) {
+      row.slo_met = times["slo_met"].get<bool>();
     }
+    if (!times.contains("stages")) return;
+    for (const auto& [name, stage] : times["stages"].items()) {
+      if (!stage.is_object()) continue;
+      traces::StageTimes& one = stage_of(row, name);
+      one.ready = instant(stage, "ready_s");
+      one.transfer_start = instant(stage, "transfer_start_s");
+      one.transfer_end = instant(stage, "transfer_end_s");
+      one.start = instant(stage, "start_s");
+      one.end = instant(stage, "end_s");
+      if (stage.contains("instance") && stage["instance"].is_number_unsigned()) {
+        one.instance = InstanceId{stage["instance"].get<std::uint32_t>()};
+      }
+      one.attempt = stage.value("attempt", std::uint16_t{0});
+      one.batch = stage.value("batch", std::uint16_t{0});
+    }
+  }
+
+  /// The row's place for a stage; the first to speak of a stage makes it a column.
+  traces::StageTimes& stage_of(traces::RequestRow& row, const std::string& name) {
+    auto place = std::find(stages_.begin(), stages_.end(), name);
+    if (place == stages_.end()) place = stages_.insert(stages_.end(), name);
+    const auto position = static_cast<std::size_t>(place - stages_.begin());
+    if (row.stages.size() <= position) row.stages.resize(position + 1);
+    return row.stages[position];
   }
 
   /// The client gives up: tells so, and the request's own call answers.

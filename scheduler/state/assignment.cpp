@@ -17,11 +17,7 @@ DF_INLINE std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint
     if (!earlier) break;
     --place;
   }
-  if (place == in.queue.size()) {
-    in.queue.push_back(slot);
-  } else {
-    in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
-  }
+  in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
   return static_cast<std::uint32_t>(place);
 }
 

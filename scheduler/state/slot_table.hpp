@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "base/slot_array.hpp"
 
 namespace disagfusion::scheduler {
 
@@ -18,7 +19,7 @@ class SlotTable {
     if (free_.empty()) {
       records_.emplace_back();
       live_.push_back(1);
-      return size_++;
+      return static_cast<std::uint32_t>(records_.size() - 1);
     }
     const std::uint32_t slot = free_.back();
     free_.pop_back();
@@ -30,17 +31,18 @@ class SlotTable {
     live_[slot] = 0;
     free_.push_back(slot);
   }
-  [[nodiscard]] bool live(std::uint32_t slot) const { return slot < size_ && live_[slot] != 0; }
+  [[nodiscard]] bool live(std::uint32_t slot) const {
+    return slot < records_.size() && live_[slot] != 0;
+  }
   Record& operator[](std::uint32_t slot) { return records_[slot]; }
   const Record& operator[](std::uint32_t slot) const { return records_[slot]; }
-  [[nodiscard]] std::uint32_t size() const { return size_; }
+  [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(records_.size()); }
   [[nodiscard]] std::size_t live_count() const { return records_.size() - free_.size(); }
 
  private:
-  std::vector<Record> records_;
+  SlotArray<Record> records_;
   std::vector<std::uint8_t> live_;
   std::vector<std::uint32_t> free_;
-  std::uint32_t size_ = 0;  ///< of records_: asked at every look-up
 };
 
 }  // namespace disagfusion::scheduler

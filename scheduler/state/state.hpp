@@ -1,5 +1,6 @@
 // Everything the scheduler knows while it runs, and the steps by which an event changes it.
-// Split by subject: requests.cpp, dispatch.cpp, batches.cpp, handles.cpp, instances.cpp, fleet.cpp.
+// Split by subject: requests.cpp, dispatch.cpp, assignment.cpp, batches.cpp, handles.cpp,
+// host_memory.cpp, instances.cpp, fleet.cpp.
 #pragma once
 
 #include <memory>
@@ -99,15 +100,6 @@ struct Scheduler::State {
   [[nodiscard]] bool group_is_full(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
-  void assign(Instance& in, std::uint8_t hosted, std::span<const QueueEntry> entries);
-  void count_output_transfers(Batch& batch, std::size_t members);
-  void add_members(Batch& batch, std::uint32_t slot, std::span<const QueueEntry> entries,
-                   std::size_t action);
-  void add_member(Batch& batch, std::uint32_t slot, InstanceKey holder, const QueueEntry& entry);
-  [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
-  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry, HandleKey state);
-  void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
-  std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
   [[nodiscard]] QueueEntry entry_of(const Ready& r) {
     return {stage(r.request, r.node).queue_key, requests[r.request].number, r.request, r.node};
   }
@@ -168,6 +160,17 @@ struct Scheduler::State {
     freed_instances.push_back(in.key.id);
   }
   void flush();
+
+  // ---- assignment.cpp
+  void assign(Instance& in, std::uint8_t hosted, std::span<const QueueEntry> entries);
+  void count_output_transfers(Batch& batch, std::size_t members);
+  void add_members(Batch& batch, std::uint32_t slot, std::span<const QueueEntry> entries,
+                   std::size_t action);
+  void add_member(Batch& batch, std::uint32_t slot, InstanceKey holder, const QueueEntry& entry);
+  [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
+  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry, HandleKey state);
+  void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
+  std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
 
   // ---- batches.cpp
   void batch_started(const Event& event);

@@ -128,7 +128,7 @@ void World::preempt(const Action& action, const ActionBuffer& buffer) {
   const auto members = buffer.members_of(action);
   in->keep.assign(members.begin(), members.end());
   const double at = ns_before_steps + steps * ns_per_step;
-  in->ends = std::max(now_, in->started + Duration{std::llround(at)});
+  in->ends = std::max(now_, in->started + Duration{rounded(at)});
   tree_.set(tree_slot(*in), in->ends, next_sequence());
 }
 
@@ -177,8 +177,7 @@ DF_INLINE void World::start_transfer(const Action& action) {
     }
   }
   const Network::TransferId id = network_.start(now_, egress, ingress, bytes, latency);
-  if (id >= moving_.size()) moving_.resize(id + 1UL);
-  Moving& moving = moving_[id];
+  Moving& moving = moving_.at_slot(id);
   moving.active = true;
   moving.command = action.command;
   moving.target = action.target;

@@ -70,8 +70,7 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
 
 DF_INLINE void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry,
                            double bytes) {
-  if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
-  HandleRecord& record = handles_[handle.slot];
+  HandleRecord& record = handles_.at_slot(handle.slot);
   record.generation = handle.generation;
   record.holder = in.key;
   record.producer = entry.command;
@@ -199,10 +198,8 @@ void World::make_links(Instance& in) {
 }
 
 void World::provision(const Action& action) {
-  const std::size_t index = action.instance.id.index();
-  if (index >= instances_.size()) instances_.resize(index + 1);
+  Instance& in = instances_.at_slot(action.instance.id.index());
   tree_.grow(kInstances + static_cast<std::uint32_t>(instances_.size()));
-  Instance& in = instances_[index];
   in.key = action.instance;
   in.role = action.pool;
   in.machine = action.machine;

@@ -233,9 +233,8 @@ void World::send_down(const Action& action, const ActionBuffer& buffer) {
     message.parts.members.push_back(member);
   }
   message.parts.actions.push_back(copy);
-  const std::size_t index = action.instance.id.index();
-  if (index >= instances_.size()) instances_.resize(index + 1);
-  on_the_way_.set(id, delivery(instances_[index].last_down), next_sequence());
+  Instance& in = instances_.at_slot(action.instance.id.index());
+  on_the_way_.set(id, delivery(in.last_down), next_sequence());
   set_control();
 }
 
