@@ -5,9 +5,9 @@
 
 namespace disagfusion {
 
-void check_failed(const char* file, int line, const char* condition, const std::string& message) {
-  std::fprintf(stderr, "%s:%d: check failed: %s%s%s\n", file, line, condition,
-               message.empty() ? "" : ": ", message.c_str());
+void check_failed(const char* file, int line, const char* condition, std::string_view message) {
+  std::fprintf(stderr, "%s:%d: check failed: %s%s%.*s\n", file, line, condition,
+               message.empty() ? "" : ": ", static_cast<int>(message.size()), message.data());
   std::fflush(stderr);
   std::abort();
 }

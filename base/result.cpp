@@ -33,6 +33,11 @@ std::string Problem::text() const {
 }
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
+  // The beginning of a name is nearer than any misspelling of another: "flux" of "flux.1-dev".
+  constexpr std::size_t kBeginning = 3;
+  for (const std::string& candidate : known) {
+    if (name.size() >= kBeginning && candidate.starts_with(name)) return candidate;
+  }
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
   for (const std::string& candidate : known) {

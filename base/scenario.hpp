@@ -320,7 +320,7 @@ struct CatalogueEntry {
 };
 
 struct Question {
-  enum class Objective : std::uint8_t { cost, throughput, latency };
+  enum class Objective : std::uint8_t { cost, throughput };
   Scenario base;                          ///< fleet.pools empty
   std::vector<CatalogueEntry> catalogue;  ///< or base.fleet.nodes with price and max
   Objective objective = Objective::cost;

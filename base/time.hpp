@@ -46,7 +46,16 @@ struct TimePoint {
 /// The longest time a file may name (docs: "a time is at most 1e6 s").
 inline constexpr double kLongestSeconds = 1e6;
 
+/// The nearest whole number, halves away from zero: std::llround without its call.
+inline std::int64_t rounded(double value) {
+  constexpr double kExact = 4503599627370496.0;  // 2^52: from here on every double is whole
+  constexpr double kHalf = 0.5;
+  if (!(value >= 0 && value < kExact)) return std::llround(value);
+  const auto whole = static_cast<std::int64_t>(value);
+  return value - static_cast<double>(whole) >= kHalf ? whole + 1 : whole;
+}
+
 /// Rounds to the nearest nanosecond. `seconds` must be finite and within about 292 years.
-inline Duration from_seconds(double seconds) { return {std::llround(seconds * 1e9)}; }
+inline Duration from_seconds(double seconds) { return {rounded(seconds * 1e9)}; }
 
 }  // namespace disagfusion

@@ -65,13 +65,18 @@ void add_load(CLI::App& app, int& status) {
   command->add_flag("--json", options->json, "Print the summary as JSON");
   command->callback([options, &status] {
     options->show_progress = progress_line();
-    const Result<std::string> text = exec::run_load(*options);
-    if (!text) {
-      status = cli::report(text.error());
+    const Result<exec::LoadSummary> summary = exec::run_load(*options);
+    if (!summary) {
+      status = cli::report(summary.error());
       return;
     }
-    std::fputs(text->c_str(), stdout);
-    status = kDone;
+    std::fputs(summary->text.c_str(), stdout);
+    status = summary->answered ? kDone : kNoAnswer;
+    if (!summary->answered) {
+      std::fprintf(stderr,
+                   "load: %s answered none of the requests; is `disagfusion serve` running?\n",
+                   options->url.c_str());
+    }
   });
 }
 

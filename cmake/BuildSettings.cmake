@@ -13,6 +13,8 @@ endif()
 
 # Results are compared byte for byte: no fused multiply-add behind our back.
 add_compile_options(-ffp-contract=off -fno-fast-math)
+# Nobody replaces a function of ours at load time: within a translation unit it may be inlined.
+add_compile_options(-fno-semantic-interposition)
 
 find_program(DISAGFUSION_CCACHE ccache)
 if(DISAGFUSION_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)

@@ -115,13 +115,21 @@ Json to_json(const Plan& plan, double wall_s) {
   return json;
 }
 
+/// "3.06 USD/h"; nothing where nothing has a price.
+std::string price(double usd_per_hour, const Plan& plan) {
+  const bool priced =
+      plan.lower_bound_usd_per_hour > 0 || (plan.best && plan.best->usd_per_hour > 0);
+  return priced ? fmt::format("{:.4g} USD/h", usd_per_hour) : "";
+}
+
 std::string table(const Plan& plan) {
   std::string text = fmt::format("{}\n", name_of(plan.answer));
   if (!plan.why.empty()) text += fmt::format("  {}\n", plan.why);
   if (plan.best) {
-    text += fmt::format("\n  best   {}\n         {:.4g} USD/h: {}\n",
-                        describe(plan.best->candidate, plan.groups), plan.best->usd_per_hour,
-                        plan.best->judgement.why);
+    const std::string asks = price(plan.best->usd_per_hour, plan);
+    text +=
+        fmt::format("\n  best   {}\n         {}{}{}\n", describe(plan.best->candidate, plan.groups),
+                    asks, asks.empty() ? "" : ": ", plan.best->judgement.why);
   }
   if (!plan.neighbours.empty()) text += "\n  with one instance fewer\n";
   for (const Considered& row : plan.neighbours) {
@@ -132,14 +140,14 @@ std::string table(const Plan& plan) {
   if (!plan.simulated.empty()) text += "\n  judged last, cheapest first\n";
   for (std::size_t i = first; i < plan.simulated.size(); ++i) {
     const Considered& row = plan.simulated[i];
-    text += fmt::format("    {:>9.4g} USD/h  {:<9}  {}\n                     {}\n",
-                        row.usd_per_hour, name_of(row.judgement.verdict),
+    text += fmt::format("    {:>15}  {:<9}  {}\n                     {}\n",
+                        price(row.usd_per_hour, plan), name_of(row.judgement.verdict),
                         describe(row.candidate, plan.groups), row.judgement.why);
   }
-  text += fmt::format(
-      "\n  {} fleets and cuts considered, {} pruned by bounds, {} simulated; no fleet below {:.4g} "
-      "USD/h can do it\n",
-      plan.considered, plan.pruned, plan.simulated.size(), plan.lower_bound_usd_per_hour);
+  text += fmt::format("\n  {} fleets and cuts considered, {} pruned by bounds, {} simulated",
+                      plan.considered, plan.pruned, plan.simulated.size());
+  const std::string bound = price(plan.lower_bound_usd_per_hour, plan);
+  text += bound.empty() ? "\n" : fmt::format("; no fleet below {} can do it\n", bound);
   return text;
 }
 

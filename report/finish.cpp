@@ -88,6 +88,7 @@ RunSummary Recorder::finish(TimePoint end_point, const scheduler::Scheduler& sch
   summary.stale_events = scheduler.counters().stale_events;
   summary.retries = scheduler.counters().retries;
   summary.preemptions = scheduler.counters().preemptions;
+  summary.outputs_dropped = scheduler.counters().outputs_dropped;
 
   // Little's law, L = lambda W, holds exactly over a run that begins and ends empty.
   if (end > 0 && counts_.offered > 0) {
@@ -189,8 +190,12 @@ Stability Recorder::judge(std::int64_t end, std::string& why) const {
       group[root(p)] = root(known);
     }
   }
-  const double window = seconds(last_arrival_ - first_arrival_);
+  // The rate that the file names, where it does: the sample's own strays in a short run.
   const auto arrivals = static_cast<double>(counts_.offered);
+  const std::optional<ArrivalsSpec>& named = scenario_.workload.arrivals;
+  const bool known = scenario_.workload.trace.empty() && named && named->rate_per_s > 0;
+  const double arrival_rate =
+      known ? named->rate_per_s : (arrivals - 1) / seconds(last_arrival_ - first_arrival_);
   std::vector<double> work(pools, 0), instances(pools, 0);
   for (std::size_t n = 0; n < totals_.size(); ++n) {
     const StageTotals& totals = totals_[n];
@@ -198,8 +203,8 @@ Stability Recorder::judge(std::int64_t end, std::string& why) const {
     if (totals.served == 0 || host[node.weights.index()] == pools) continue;
     const double demand =
         seconds(totals.busy_all_ns + totals.blocked_all_ns) / static_cast<double>(totals.served);
-    const double rate = static_cast<double>(offered_of_model_[node.model.index()]) / window *
-                        (arrivals - 1) / arrivals;
+    const double rate =
+        arrival_rate * static_cast<double>(offered_of_model_[node.model.index()]) / arrivals;
     work[root(host[node.weights.index()])] += rate * demand;
   }
   for (std::size_t p = 0; p < pools; ++p) {

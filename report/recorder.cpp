@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 
 namespace disagfusion::report {
 
@@ -76,9 +77,15 @@ Recorder::Recorder(const Scenario& scenario, const scheduler::Setup& setup,
 }
 
 void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& buffer) {
-  system_integral_s_ += static_cast<double>(in_system_) * seconds(now.ns - now_);
-  now_ = now.ns;
+  if (now.ns != now_) {
+    system_integral_s_ += static_cast<double>(in_system_) * seconds(now.ns - now_);
+    now_ = now.ns;
+  }
   note_event(event);
+  if (!buffer.actions.empty()) note_actions(buffer);
+}
+
+void Recorder::note_actions(const ActionBuffer& buffer) {
   for (const Action& action : buffer.actions) note_action(buffer, action);
 }
 
@@ -119,13 +126,13 @@ void Recorder::note_event(const Event& event) {
     case EventKind::reclaim_notice:
       if (Instance* in = present(event.instance)) in->reclaimed = true;
       break;
-    default:
-      break;
+    default:  // among them the most frequent ones that concern nobody here: handle_released, timer
+      return;
   }
   if (event.started.valid()) start(event.started);
 }
 
-void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
+DF_INLINE void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
       admit(action.request);
@@ -156,9 +163,7 @@ void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
       if (Instance* in = present(action.instance)) in->loading = action.pool;
       break;
     case ActionKind::provision: {
-      const std::size_t index = action.instance.id.index();
-      if (index >= instances_.size()) instances_.resize(index + 1);
-      Instance& in = instances_[index];
+      Instance& in = instances_.at_slot(action.instance.id.index());
       in.key = action.instance;
       in.lost = in.reclaimed = false;
       in.role = action.pool;
@@ -177,7 +182,7 @@ void Recorder::note_action(const ActionBuffer& buffer, const Action& action) {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-void Recorder::arrive(const Event& event) {
+DF_INLINE void Recorder::arrive(const Event& event) {
   const std::uint32_t slot = event.request.slot;
   if (slot >= requests_.size()) {
     requests_.resize(slot + 1UL);
@@ -217,7 +222,7 @@ void Recorder::arrive(const Event& event) {
   ++in_system_;
 }
 
-void Recorder::admit(RequestKey request) {
+DF_INLINE void Recorder::admit(RequestKey request) {
   RequestRecord* record = find(request);
   if (record == nullptr) return;
   record->admitted = now_;
@@ -228,7 +233,7 @@ void Recorder::admit(RequestKey request) {
   }
 }
 
-void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
+DF_INLINE void Recorder::measure(const RequestRecord& record, const StageRecord* stages) {
   const std::size_t first = setup_.graph.first_node[record.model.index()].index();
   double wait_total = 0;
   for (std::uint16_t i = 0; i < stages_of_model_[record.model.index()]; ++i) {
@@ -334,17 +339,15 @@ void Recorder::write_row(RequestKey request, traces::Outcome outcome, const char
 
 // ---- batches -----------------------------------------------------------------------------------
 
-Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
+DF_INLINE Recorder::Instance* Recorder::present(scheduler::InstanceKey key) {
   const std::size_t index = key.id.index();
   if (index == 0 || index >= instances_.size()) return nullptr;
   Instance& in = instances_[index];
   return in.key == key && !in.lost ? &in : nullptr;
 }
 
-void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
-  const std::uint32_t slot = action.command.slot;
-  if (slot >= batches_.size()) batches_.resize(slot + 1UL);
-  Batch& batch = batches_[slot];
+DF_INLINE void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
+  Batch& batch = batches_.at_slot(action.command.slot);
   batch.id = action.command.id;
   batch.instance = action.instance;
   batch.node = action.node;
@@ -355,7 +358,8 @@ void Recorder::enqueue(const ActionBuffer& buffer, const Action& action) {
   add_members(buffer, action, batch);
 }
 
-void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Batch& batch) {
+DF_INLINE void Recorder::add_members(const ActionBuffer& buffer, const Action& action,
+                                     Batch& batch) {
   for (const scheduler::BatchMember& member : buffer.members_of(action)) {
     batch.members.push_back(member.request);
     const RequestRecord* record = find(member.request);
@@ -368,7 +372,7 @@ void Recorder::add_members(const ActionBuffer& buffer, const Action& action, Bat
   }
 }
 
-void Recorder::start(CommandKey command) {
+DF_INLINE void Recorder::start(CommandKey command) {
   if (command.slot >= batches_.size() || batches_[command.slot].id != command.id) return;
   Batch& batch = batches_[command.slot];
   Instance* in = present(batch.instance);
@@ -393,7 +397,7 @@ void Recorder::stop_computing(Instance& in, NodeId node) {
   in.running = {};
 }
 
-void Recorder::batch_ended(const Event& event) {
+DF_INLINE void Recorder::batch_ended(const Event& event) {
   if (event.command.slot >= batches_.size()) return;
   Batch& batch = batches_[event.command.slot];
   Instance* in = present(batch.instance);
@@ -414,8 +418,7 @@ void Recorder::batch_ended(const Event& event) {
     if (outcome.kind != MemberOutcome::Kind::output) continue;
     ++good;
     if (limited_outputs_ && outcome.handle.valid()) {
-      if (outcome.handle.slot >= producer_.size()) producer_.resize(outcome.handle.slot + 1UL);
-      producer_[outcome.handle.slot] = event.command;
+      producer_.at_slot(outcome.handle.slot) = event.command;
     }
     if (find(outcome.request) == nullptr) continue;
     StageRecord& stage =
@@ -437,7 +440,7 @@ void Recorder::batch_ended(const Event& event) {
 }
 
 /// A successor is ready once all its predecessors have ended.
-void Recorder::stage_done(RequestKey request, NodeId node) {
+DF_INLINE void Recorder::stage_done(RequestKey request, NodeId node) {
   StageRecord* stages = stages_of(request.slot);
   for (const NodeId next : setup_.graph.nodes[node.index()].before) {
     const StageNode& successor = setup_.graph.nodes[next.index()];
@@ -467,10 +470,8 @@ void Recorder::unblock(Instance& in) {
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-void Recorder::start_transfer(const Action& action) {
-  const std::uint32_t slot = action.command.slot;
-  if (slot >= transfers_.size()) transfers_.resize(slot + 1UL);
-  Transfer& transfer = transfers_[slot];
+DF_INLINE void Recorder::start_transfer(const Action& action) {
+  Transfer& transfer = transfers_.at_slot(action.command.slot);
   transfer.id = action.command.id;
   transfer.from = action.from;
   transfer.to = action.instance;
@@ -489,7 +490,7 @@ void Recorder::start_transfer(const Action& action) {
   if (stage.transfer_start == kNever) stage.transfer_start = now_;
 }
 
-void Recorder::transfer_ended(const Event& event) {
+DF_INLINE void Recorder::transfer_ended(const Event& event) {
   const std::uint32_t slot = event.command.slot;
   if (slot >= transfers_.size() || transfers_[slot].id != event.command.id) return;
   Transfer& transfer = transfers_[slot];

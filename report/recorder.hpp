@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/scenario.hpp"
+#include "base/slot_array.hpp"
 #include "report/perfetto.hpp"
 #include "report/run_summary.hpp"
 #include "report/slo.hpp"
@@ -110,6 +111,7 @@ class Recorder {
   };
 
   void note_event(const Event& event);
+  void note_actions(const scheduler::ActionBuffer& buffer);
   void note_action(const scheduler::ActionBuffer& buffer, const scheduler::Action& action);
   void arrive(const Event& event);
   void admit(RequestKey request);
@@ -165,12 +167,12 @@ class Recorder {
   std::size_t widest_ = 1;  ///< most stages of a model
   std::vector<std::uint16_t> stages_of_model_;
 
-  std::vector<RequestRecord> requests_;
+  SlotArray<RequestRecord> requests_;
   std::vector<StageRecord> stages_;
-  std::vector<Batch> batches_;        ///< by command slot
-  std::vector<Transfer> transfers_;   ///< by command slot
-  std::vector<CommandKey> producer_;  ///< by handle slot
-  std::vector<Instance> instances_;
+  SlotArray<Batch> batches_;        ///< by command slot
+  SlotArray<Transfer> transfers_;   ///< by command slot
+  SlotArray<CommandKey> producer_;  ///< by handle slot
+  SlotArray<Instance> instances_;
   std::vector<MachineTotals> machines_;
 
   // totals

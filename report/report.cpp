@@ -175,6 +175,7 @@ void add_counts(Report& report, const ReportInput& input) {
     report.stale_events += run.stale_events;
     report.retries += run.retries;
     report.preemptions += run.preemptions;
+    report.outputs_dropped += run.outputs_dropped;
     report.events += run.events;
     report.kernel_events += run.kernel_events;
     if (run.stability > report.stability) {
@@ -372,6 +373,7 @@ nlohmann::ordered_json to_json(const Report& report) {
   out["stale_events"] = report.stale_events;
   out["retries"] = report.retries;
   out["preemptions"] = report.preemptions;
+  out["outputs_dropped"] = report.outputs_dropped;
   out["not_modelled"] = report.not_modelled;
   out["engine"] = {{"events", report.events},
                    {"decision_hash", fmt::format("{:016x}", report.decision_hash)},

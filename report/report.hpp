@@ -69,6 +69,7 @@ struct Report {
   std::string stability_why;
   double warmup_s = 0;
   std::uint64_t warmup_removed = 0, stale_events = 0, retries = 0, preemptions = 0;
+  std::uint64_t outputs_dropped = 0;  ///< parked ones, because host memory ran out
   std::vector<std::string> not_modelled;
   std::uint64_t events = 0, decision_hash = 0, kernel_events = 0;
   double wall_s = 0;

@@ -69,6 +69,7 @@ struct RunSummary {
   std::string stability_why;
   std::uint64_t warmup_removed = 0;  ///< requests
   std::uint64_t stale_events = 0, retries = 0, preemptions = 0;
+  std::uint64_t outputs_dropped = 0;  ///< parked ones, because host memory ran out
   /// Little's law: time average of the number in system, arrival rate x mean time in system.
   double mean_in_system = 0, arrivals_times_sojourn = 0;
   double end_s = 0;

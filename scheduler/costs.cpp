@@ -1,12 +1,11 @@
 #include "scheduler/costs.hpp"
 
-#include <cmath>
 #include <tuple>
 
 namespace disagfusion::scheduler {
 
 Costs::Costs(const Setup& setup, std::shared_ptr<const predictor::CostModel> belief)
-    : setup_(setup), belief_(std::move(belief)) {
+    : setup_(setup), nodes_(setup.graph.nodes.size()), belief_(std::move(belief)) {
   std::map<std::tuple<std::uint16_t, std::uint32_t, bool, std::string>, CostClass> known;
   for (std::size_t i = 0; i < setup.roles.size(); ++i) {
     const Role& role = setup.roles[i];
@@ -41,28 +40,35 @@ Costs::Entry Costs::ask(NodeId node, std::uint32_t shape, CostClass cost_class,
   query.offload = role.offload;
   query.dtype = role.dtype;
   const predictor::Estimate estimate = belief_->estimate(query);
-  return {estimate.fixed_s * 1e9, estimate.per_step_s * 1e9};
+  Entry entry;
+  entry.fixed_ns = estimate.fixed_s * 1e9;
+  entry.step_ns = estimate.per_step_s * 1e9;
+  if (!online_) {
+    entry.whole_steps = steps(shape);
+    entry.whole = {rounded(entry.fixed_ns + entry.step_ns * entry.whole_steps)};
+  }
+  return entry;
 }
 
 Costs::Entry& Costs::entry(NodeId node, std::uint32_t shape, CostClass cost_class,
                            std::uint32_t requests) {
   if (by_requests_.size() < requests) by_requests_.resize(requests);
   std::vector<Entry>& entries = by_requests_[requests - 1];
-  const std::size_t position =
-      (shape * setup_.graph.nodes.size() + node.index()) * class_roles_.size() + cost_class;
+  const std::size_t position = place_of(node, shape, cost_class);
   if (position >= entries.size()) {
-    entries.resize(shapes_.size() * setup_.graph.nodes.size() * class_roles_.size());
+    entries.resize(shapes_.size() * nodes_ * class_roles_.size());
   }
   Entry& found = entries[position];
   if (found.fixed_ns < 0) found = ask(node, shape, cost_class, requests);
   return found;
 }
 
-Duration Costs::seconds(NodeId node, std::uint32_t shape, CostClass cost_class,
-                        std::uint32_t requests, std::uint32_t first_step, std::uint32_t last_step) {
+Duration Costs::corrected_seconds(NodeId node, std::uint32_t shape, CostClass cost_class,
+                                  std::uint32_t requests, std::uint32_t first_step,
+                                  std::uint32_t last_step) {
   double ns = uncorrected_ns(node, shape, cost_class, requests, first_step, last_step);
   if (online_) ns *= online_->factor(node, setup_.roles[class_roles_[cost_class].index()].gpu);
-  return {std::llround(ns)};
+  return {rounded(ns)};
 }
 
 double Costs::uncorrected_ns(NodeId node, std::uint32_t shape, CostClass cost_class,

@@ -32,7 +32,16 @@ class Costs {
   /// Expected seconds of steps [first, last) of one batch of `requests` requests, after correction.
   /// A stage's fixed part belongs to its first step.
   Duration seconds(NodeId node, std::uint32_t shape, CostClass cost_class, std::uint32_t requests,
-                   std::uint32_t first_step, std::uint32_t last_step);
+                   std::uint32_t first_step, std::uint32_t last_step) {
+    if (requests <= by_requests_.size()) {
+      const std::vector<Entry>& entries = by_requests_[requests - 1];
+      const std::size_t place = place_of(node, shape, cost_class);
+      if (place < entries.size() && first_step == 0 && last_step == entries[place].whole_steps) {
+        return entries[place].whole;
+      }
+    }
+    return corrected_seconds(node, shape, cost_class, requests, first_step, last_step);
+  }
   /// The whole stage, one request.
   Duration whole(NodeId node, std::uint32_t shape, CostClass cost_class) {
     return seconds(node, shape, cost_class, 1, 0, steps(shape));
@@ -46,6 +55,8 @@ class Costs {
   [[nodiscard]] Duration transfer(double bytes) const;
   [[nodiscard]] double output_bytes(NodeId node, std::uint32_t shape) const;
 
+  /// Completions count: observe() does something.
+  [[nodiscard]] bool learns() const { return online_ != nullptr; }
   /// Learns from a completion of these steps: what they took.
   void observe(NodeId node, std::uint32_t shape, CostClass cost_class, std::uint32_t requests,
                std::uint32_t first_step, std::uint32_t last_step, Duration measured);
@@ -54,7 +65,15 @@ class Costs {
   struct Entry {
     double fixed_ns = -1;  ///< -1: not asked yet
     double step_ns = 0;
+    Duration whole;                 ///< of all steps, where nothing corrects it ...
+    std::uint32_t whole_steps = 0;  ///< ... and how many they are; 0: not known, or corrected
   };
+  [[nodiscard]] std::size_t place_of(NodeId node, std::uint32_t shape, CostClass cost_class) const {
+    return (shape * nodes_ + node.index()) * class_roles_.size() + cost_class;
+  }
+  Duration corrected_seconds(NodeId node, std::uint32_t shape, CostClass cost_class,
+                             std::uint32_t requests, std::uint32_t first_step,
+                             std::uint32_t last_step);
   Entry& entry(NodeId node, std::uint32_t shape, CostClass cost_class, std::uint32_t requests);
   double uncorrected_ns(NodeId node, std::uint32_t shape, CostClass cost_class,
                         std::uint32_t requests, std::uint32_t first_step, std::uint32_t last_step);
@@ -62,14 +81,14 @@ class Costs {
                           std::uint32_t requests) const;
 
   const Setup& setup_;
+  std::size_t nodes_;
   std::shared_ptr<const predictor::CostModel> belief_;
   std::vector<CostClass> role_class_;
   std::vector<PoolId> class_roles_;  // a role of each class
   std::vector<Shape> shapes_;
   std::map<Shape, std::uint32_t> shape_ids_;
   std::uint32_t last_shape_ = 0;
-  std::vector<std::vector<Entry>>
-      by_requests_;  // [requests - 1][(shape x nodes + node) x classes + class]
+  std::vector<std::vector<Entry>> by_requests_;  // [requests - 1][place_of()]
   std::unique_ptr<predictor::OnlineCorrection> online_;
 };
 

@@ -2,22 +2,12 @@
 
 #include <cstddef>
 
+#include "base/inline.hpp"
+
 namespace disagfusion::scheduler {
 namespace {
 
-__extension__ using Wide = unsigned __int128;
-
-// Odd numbers without pattern: digits of pi and e, as everybody's.
-constexpr std::uint64_t kPi = 0x243f6a8885a308d3U;
-constexpr std::uint64_t kPi2 = 0x13198a2e03707345U;
-constexpr std::uint64_t kPi3 = 0xa4093822299f31d1U;
-constexpr std::uint64_t kE = 0xb7e151628aed2a6bU;
-constexpr std::uint64_t kE2 = 0xbf7158809cf4f3c7U;
-
-std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
-  const Wide product = static_cast<Wide>(a) * b;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64U);
-}
+using namespace decision_hash;
 
 std::uint64_t pair(std::uint64_t high, std::uint64_t low) { return high << 32U | low; }
 std::uint64_t pair16(WeightsId weights, NodeId node) {
@@ -50,57 +40,66 @@ std::uint64_t fold_members(const ActionBuffer& buffer, const Action& action, std
 }
 
 // Which fields count, by kind: the comments in action.hpp. `a` holds the kind, `b` the command.
-Words words_of(const Action& x) {
+// Each kind folds its own words, so that products of absent ones are constants.
+DF_INLINE std::uint64_t fold(const Action& x, std::uint64_t hash) {
   const auto kind = static_cast<std::uint64_t>(x.kind);
   const std::uint64_t small = kind | std::uint64_t{x.command.slot} << 32U;
   switch (x.kind) {
     case ActionKind::admit:
-      return {kind, word(x.request)};
+      return Words{kind, word(x.request)}.folded_into(hash);
     case ActionKind::reject:
-      return {kind, word(x.request), static_cast<std::uint64_t>(x.why),
-              static_cast<std::uint64_t>(x.at.ns)};
+      return Words{kind, word(x.request), static_cast<std::uint64_t>(x.why),
+                   static_cast<std::uint64_t>(x.at.ns)}
+          .folded_into(hash);
     case ActionKind::end_request:
-      return {kind, word(x.request),
-              pair(static_cast<std::uint64_t>(x.state), static_cast<std::uint64_t>(x.why)),
-              word(x.handle)};
+      return Words{kind, word(x.request),
+                   pair(static_cast<std::uint64_t>(x.state), static_cast<std::uint64_t>(x.why)),
+                   word(x.handle)}
+          .folded_into(hash);
     case ActionKind::enqueue:
-      return {small,
-              x.command.id,
-              word(x.instance),
-              pair(x.first_step, x.last_step),
-              pair(x.place, x.output_transfers),
-              pair(x.members, pair16(x.weights, x.node))};
+      return Words{small,
+                   x.command.id,
+                   word(x.instance),
+                   pair(x.first_step, x.last_step),
+                   pair(x.place, x.output_transfers),
+                   pair(x.members, pair16(x.weights, x.node))}
+          .folded_into(hash);
     case ActionKind::extend:
-      return {small, x.command.id, x.target.id, pair(x.target.slot, x.members)};
+      return Words{small, x.command.id, x.target.id, pair(x.target.slot, x.members)}.folded_into(
+          hash);
     case ActionKind::revoke:
-      return {small, x.command.id, x.target.id, x.target.slot, word(x.request)};
+      return Words{small, x.command.id, x.target.id, x.target.slot, word(x.request)}.folded_into(
+          hash);
     case ActionKind::preempt:
-      return {small, x.command.id, x.target.id, pair(x.target.slot, x.members)};
+      return Words{small, x.command.id, x.target.id, pair(x.target.slot, x.members)}.folded_into(
+          hash);
     case ActionKind::transfer:
-      return {small,          x.command.id, word(x.instance), word(x.from),
-              word(x.handle), x.bytes,      x.target.id,      x.target.slot};
+      return Words{small,          x.command.id, word(x.instance), word(x.from),
+                   word(x.handle), x.bytes,      x.target.id,      x.target.slot}
+          .folded_into(hash);
     case ActionKind::cancel_transfer:
-      return {small, x.command.id, x.target.id, x.target.slot};
+      return Words{small, x.command.id, x.target.id, x.target.slot}.folded_into(hash);
     case ActionKind::release:
-      return {small, x.command.id, word(x.instance), word(x.handle)};
+      return Words{small, x.command.id, word(x.instance), word(x.handle)}.folded_into(hash);
     case ActionKind::provision:
-      return {small, x.command.id, word(x.instance), pair(x.pool.value, x.machine.value)};
+      return Words{small, x.command.id, word(x.instance), pair(x.pool.value, x.machine.value)}
+          .folded_into(hash);
     case ActionKind::load:
-      return {small, x.command.id, word(x.instance), x.pool.value};
+      return Words{small, x.command.id, word(x.instance), x.pool.value}.folded_into(hash);
     case ActionKind::unload:
     case ActionKind::drain:
     case ActionKind::stop:
-      return {small, x.command.id, word(x.instance)};
+      return Words{small, x.command.id, word(x.instance)}.folded_into(hash);
     case ActionKind::output_sent:
-      return {kind, x.target.id, x.target.slot};
+      return Words{kind, x.target.id, x.target.slot}.folded_into(hash);
     case ActionKind::undrain:
-      return {kind, word(x.instance)};
+      return Words{kind, word(x.instance)}.folded_into(hash);
     case ActionKind::arm_timer:
-      return {kind, static_cast<std::uint64_t>(x.at.ns)};
+      return Words{kind, static_cast<std::uint64_t>(x.at.ns)}.folded_into(hash);
     case ActionKind::cancel_timer:
-      return {kind};
+      return Words{kind}.folded_into(hash);
   }
-  return {};
+  return Words{}.folded_into(hash);
 }
 
 }  // namespace
@@ -108,16 +107,10 @@ Words words_of(const Action& x) {
 std::uint64_t hash_of(const ActionBuffer& actions) {
   std::uint64_t hash = kNoActionsHash;
   for (const Action& action : actions.actions) {
-    hash = words_of(action).folded_into(hash);
+    hash = fold(action, hash);
     if (action.members != 0) hash = fold_members(actions, action, hash);
   }
   return hash;
-}
-
-std::uint64_t fold_decisions(std::uint64_t stream, TimePoint now, std::uint64_t event_number,
-                             std::uint64_t actions_hash) {
-  const std::uint64_t when = mix(static_cast<std::uint64_t>(now.ns) ^ kPi, event_number ^ kE);
-  return mix(stream ^ when ^ kPi2, actions_hash ^ kE2);
 }
 
 }  // namespace disagfusion::scheduler

@@ -4,18 +4,10 @@
 #include <algorithm>
 #include <array>
 
+#include "base/inline.hpp"
+
 namespace disagfusion::scheduler {
 namespace {
-
-constexpr std::uint32_t only(ActionKind kind) { return 1U << static_cast<unsigned>(kind); }
-constexpr std::uint32_t kEnqueue = only(ActionKind::enqueue);
-constexpr std::uint32_t kExtend = only(ActionKind::extend);
-constexpr std::uint32_t kRevoke = only(ActionKind::revoke);
-constexpr std::uint32_t kPreempt = only(ActionKind::preempt);
-constexpr std::uint32_t kTransfer = only(ActionKind::transfer);
-constexpr std::uint32_t kCancelTransfer = only(ActionKind::cancel_transfer);
-// Settled with their target, if nothing settles them before.
-constexpr std::uint32_t kDependent = kExtend | kRevoke | kPreempt | kCancelTransfer;
 
 constexpr const char* kBadMember = "it names a request that the batch does not have";
 
@@ -54,7 +46,7 @@ const char* ProtocolMonitor::explain(TimePoint now, const Event& event) {
   return wrong;
 }
 
-const char* ProtocolMonitor::explain_kind(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_kind(const Event& event) {
   switch (event.kind) {
     case EventKind::request_arrived:
       return explain_arrived(event);
@@ -119,22 +111,9 @@ const char* ProtocolMonitor::explain_kind(const Event& event) {
 
 // ---- what commands and incarnations explain ----------------------------------------------------
 
-ProtocolMonitor::Instance* ProtocolMonitor::known(InstanceKey key) {
-  if (key.id == kController) return &instances_[0];
-  if (key.id.index() >= instances_.size()) return nullptr;
-  Instance& instance = instances_[key.id.index()];
-  return key.incarnation != 0 && key.incarnation <= instance.incarnation ? &instance : nullptr;
-}
-
-bool ProtocolMonitor::open(const Command& command) const {
-  if (command.state != CommandState::open || over(command.instance)) return false;
-  if ((only(command.kind) & kDependent) == 0) return true;
-  const Command& target = commands_[command.target_slot];
-  return target.id == command.target_id && target.state == CommandState::open;
-}
-
-ProtocolMonitor::Command* ProtocolMonitor::answered(const Event& event, CommandKey key,
-                                                    std::uint32_t kinds, const char*& wrong) {
+DF_INLINE ProtocolMonitor::Command* ProtocolMonitor::answered(const Event& event, CommandKey key,
+                                                              std::uint32_t kinds,
+                                                              const char*& wrong) {
   wrong = nullptr;
   if (!key.valid() || key.id > last_command_ || key.slot >= commands_.size()) {
     wrong = "no such command was ever issued";
@@ -157,25 +136,6 @@ ProtocolMonitor::Command* ProtocolMonitor::answered(const Event& event, CommandK
   return nullptr;
 }
 
-void ProtocolMonitor::settle(Command& command, CommandState state) {
-  const std::uint32_t settled = 1 + command.dependents;
-  open_commands_ -= settled;
-  instances_[command.instance.id.index()].open -= settled;
-  command.state = state;
-  command.dependents = 0;
-  if ((only(command.kind) & kDependent) != 0) --commands_[command.target_slot].dependents;
-  if (command.first_member != kNil) free_members(command);
-}
-
-void ProtocolMonitor::free_members(Command& command) {
-  std::uint32_t last = command.first_member;
-  while (members_[last].next != kNil) last = members_[last].next;
-  members_[last].next = free_member_;
-  free_member_ = command.first_member;
-  command.first_member = kNil;
-  command.members = 0;
-}
-
 void ProtocolMonitor::end_incarnation(Instance& instance) {
   open_commands_ -= instance.open;
   instance.open = 0;
@@ -187,15 +147,14 @@ void ProtocolMonitor::end_incarnation(Instance& instance) {
 
 // ---- requests ----------------------------------------------------------------------------------
 
-const char* ProtocolMonitor::explain_arrived(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_arrived(const Event& event) {
   if (event.number <= last_request_) return "request numbers do not increase";
   if (static_cast<std::uint32_t>(event.number) != event.request.generation) {
     return "the request's generation is not the low half of its number";
   }
   if (event.body == nullptr) return "the request has no body";
   last_request_ = event.number;
-  if (event.request.slot >= requests_.size()) requests_.resize(event.request.slot + std::size_t{1});
-  Request& request = requests_[event.request.slot];
+  Request& request = requests_.at_slot(event.request.slot);
   if (request.state == RequestState::arrived || request.state == RequestState::admitted) {
     return "an unfinished request holds that slot";
   }
@@ -212,7 +171,7 @@ const char* ProtocolMonitor::explain_cancel(const Event& event) {
 
 // ---- batches -----------------------------------------------------------------------------------
 
-const char* ProtocolMonitor::explain_started(const Event& event, CommandKey key) {
+DF_INLINE const char* ProtocolMonitor::explain_started(const Event& event, CommandKey key) {
   const char* wrong = nullptr;
   if (Command* command = answered(event, key, kEnqueue, wrong)) command->started = true;
   return wrong;
@@ -225,7 +184,7 @@ const char* ProtocolMonitor::explain_running(const Event& event) {
   return wrong;
 }
 
-const char* ProtocolMonitor::explain_finished(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_finished(const Event& event) {
   const char* wrong = nullptr;
   Command* command = answered(event, event.command, kEnqueue, wrong);
   if (command == nullptr) return wrong;
@@ -246,7 +205,7 @@ const char* ProtocolMonitor::explain_preempted(const Event& event) {
   return wrong;
 }
 
-const char* ProtocolMonitor::take_outcomes(Command& command, const Event& event) {
+DF_INLINE const char* ProtocolMonitor::take_outcomes(Command& command, const Event& event) {
   if (strict() && event.members.size() != command.members) {
     return event.members.size() < command.members ? "the batch has more members than it names"
                                                   : kBadMember;
@@ -265,20 +224,8 @@ const char* ProtocolMonitor::take_outcomes(Command& command, const Event& event)
   return nullptr;
 }
 
-// Outcomes come in the order of the batch, as a rule: then this looks at one member.
-bool ProtocolMonitor::find_member(const Command& command, RequestKey request,
-                                  std::uint32_t& cursor) const {
-  if (cursor != kNil && members_[cursor].request == request) {
-    cursor = members_[cursor].next;
-    return true;
-  }
-  for (std::uint32_t i = command.first_member; i != kNil; i = members_[i].next) {
-    if (members_[i].request == request) return true;
-  }
-  return false;
-}
-
-const char* ProtocolMonitor::hold(HandleKey key, std::uint64_t named_by, InstanceKey holder) {
+DF_INLINE const char* ProtocolMonitor::hold(HandleKey key, std::uint64_t named_by,
+                                            InstanceKey holder) {
   if (key.slot >= handles_.size()) return "nobody named that handle";
   Handle& handle = handles_[key.slot];
   if (handle.generation != key.generation || handle.named_by != named_by) {
@@ -367,7 +314,7 @@ const char* ProtocolMonitor::explain_refused(const Event& event) {
 
 // ---- transfers and handles ---------------------------------------------------------------------
 
-const char* ProtocolMonitor::explain_transfer(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_transfer(const Event& event) {
   const char* wrong = nullptr;
   Command* command = answered(event, event.command, kTransfer, wrong);
   if (command == nullptr) return wrong;
@@ -404,7 +351,7 @@ const char* ProtocolMonitor::explain_handle_lost(const Event& event) {
   return nullptr;
 }
 
-const char* ProtocolMonitor::explain_released(const Event& event) {
+DF_INLINE const char* ProtocolMonitor::explain_released(const Event& event) {
   const char* wrong = nullptr;
   Command* command = answered(event, event.command, only(ActionKind::release), wrong);
   if (command == nullptr) return wrong;

@@ -7,12 +7,16 @@
 #include <limits>
 #include <vector>
 
+#include "base/slot_array.hpp"
 #include "base/time.hpp"
 #include "scheduler/action.hpp"
 #include "scheduler/event.hpp"
 #include "scheduler/setup.hpp"
 
 namespace disagfusion::scheduler {
+
+/// The set of this one kind of command, a bit.
+constexpr std::uint32_t only(ActionKind kind) { return 1U << static_cast<unsigned>(kind); }
 
 /// One state machine a command and one an instance, in dense tables (slots of keys): no hashing, no
 /// allocation when warm. Duplicates and late events are legal; what no command and no incarnation,
@@ -37,6 +41,15 @@ class ProtocolMonitor {
  private:
   static constexpr std::uint32_t kNil = 0xffffffffU;
 
+  // Kinds of commands as sets.
+  static constexpr std::uint32_t kEnqueue = only(ActionKind::enqueue);
+  static constexpr std::uint32_t kExtend = only(ActionKind::extend);
+  static constexpr std::uint32_t kRevoke = only(ActionKind::revoke);
+  static constexpr std::uint32_t kTransfer = only(ActionKind::transfer);
+  /// Settled with their target, if nothing settles them before.
+  static constexpr std::uint32_t kDependent =
+      kExtend | kRevoke | only(ActionKind::preempt) | only(ActionKind::cancel_transfer);
+
   enum class CommandState : std::uint8_t { open, finished, settled };
   struct Command {
     std::uint64_t id = 0;  ///< 0: the slot was never used
@@ -49,7 +62,6 @@ class ProtocolMonitor {
     HandleKey handle;              ///< transfer, release
     std::uint32_t dependents = 0;  ///< enqueue, transfer: open commands that its settling settles
     NodeId node;
-    PoolId pool;  ///< provision, load
     ActionKind kind = ActionKind::cancel_timer;
     CommandState state = CommandState::settled;
     bool started = false;       ///< enqueue
@@ -121,7 +133,17 @@ class ProtocolMonitor {
   /// says why, or is null for a duplicate or late event.
   Command* answered(const Event& event, CommandKey key, std::uint32_t kinds, const char*& wrong);
   const char* take_outcomes(Command& command, const Event& event);
-  bool find_member(const Command& command, RequestKey request, std::uint32_t& cursor) const;
+  /// Outcomes come in the order of the batch, as a rule: then this looks at one member.
+  bool find_member(const Command& command, RequestKey request, std::uint32_t& cursor) const {
+    if (cursor != kNil && members_[cursor].request == request) {
+      cursor = members_[cursor].next;
+      return true;
+    }
+    for (std::uint32_t i = command.first_member; i != kNil; i = members_[i].next) {
+      if (members_[i].request == request) return true;
+    }
+    return false;
+  }
   const char* hold(HandleKey key, std::uint64_t named_by, InstanceKey holder);
   void move_members(Command& from, Command& to, std::uint32_t to_slot);
   bool remove_member(Command& command, RequestKey request);
@@ -162,21 +184,50 @@ class ProtocolMonitor {
   [[nodiscard]] bool over(InstanceKey key) const {
     return key.incarnation <= instances_[key.id.index()].ended && key.id != kController;
   }
-  [[nodiscard]] bool open(const Command& command) const;
-  [[nodiscard]] bool open(const Attempt& attempt) const;
-  void settle(Command& command, CommandState state);
-  void free_members(Command& command);
-  Instance* known(InstanceKey key);
+  [[nodiscard]] bool open(const Command& command) const {
+    if (command.state != CommandState::open || over(command.instance)) return false;
+    if ((only(command.kind) & kDependent) == 0) return true;
+    const Command& target = commands_[command.target_slot];
+    return target.id == command.target_id && target.state == CommandState::open;
+  }
+  [[nodiscard]] bool open(const Attempt& attempt) const {
+    if (attempt.slot_plus_1 == 0) return false;
+    const Command& command = commands_[attempt.slot_plus_1 - 1];
+    return static_cast<std::uint32_t>(command.id) == attempt.low_id && open(command);
+  }
+  void settle(Command& command, CommandState state) {
+    const std::uint32_t settled = 1 + command.dependents;
+    open_commands_ -= settled;
+    instances_[command.instance.id.index()].open -= settled;
+    command.state = state;
+    command.dependents = 0;
+    if ((only(command.kind) & kDependent) != 0) --commands_[command.target_slot].dependents;
+    if (command.first_member != kNil) free_members(command);
+  }
+  void free_members(Command& command) {
+    std::uint32_t last = command.first_member;
+    while (members_[last].next != kNil) last = members_[last].next;
+    members_[last].next = free_member_;
+    free_member_ = command.first_member;
+    command.first_member = kNil;
+    command.members = 0;
+  }
+  Instance* known(InstanceKey key) {
+    if (key.id == kController) return instances_.begin();
+    if (key.id.index() >= instances_.size()) return nullptr;
+    Instance& instance = instances_[key.id.index()];
+    return key.incarnation != 0 && key.incarnation <= instance.incarnation ? &instance : nullptr;
+  }
   Attempt& attempt_at(std::uint32_t request_slot, NodeId node) {
     return attempts_[request_slot * stages_ + stage_of_[node.index()]];
   }
 
-  std::vector<Command> commands_;         ///< by CommandKey::slot
-  std::vector<Member> members_;           ///< lists of commands, and the free list
-  std::vector<Instance> instances_;       ///< by InstanceId
-  std::vector<Handle> handles_;           ///< by HandleKey::slot
-  std::vector<Request> requests_;         ///< by RequestKey::slot
-  std::vector<Attempt> attempts_;         ///< by request slot x stage of the model
+  SlotArray<Command> commands_;           ///< by CommandKey::slot
+  SlotArray<Member> members_;             ///< lists of commands, and the free list
+  SlotArray<Instance> instances_;         ///< by InstanceId
+  SlotArray<Handle> handles_;             ///< by HandleKey::slot
+  SlotArray<Request> requests_;           ///< by RequestKey::slot
+  SlotArray<Attempt> attempts_;           ///< by request slot x stage of the model
   std::vector<std::uint16_t> stage_of_;   ///< by NodeId: position in its model
   std::vector<std::uint8_t> hosts_;       ///< by PoolId x WeightsId
   std::vector<std::uint32_t> max_batch_;  ///< by PoolId

@@ -1,6 +1,7 @@
 // The scheduler's side of the protocol: actions.
 #include <algorithm>
 
+#include "base/inline.hpp"
 #include "scheduler/monitor.hpp"
 
 namespace disagfusion::scheduler {
@@ -12,26 +13,20 @@ bool targets_a_batch(ActionKind kind) {
   return kind == ActionKind::extend || kind == ActionKind::revoke || kind == ActionKind::preempt;
 }
 
-template <class Record>
-Record& at_slot(std::vector<Record>& table, std::uint32_t slot) {
-  if (slot >= table.size()) table.resize(slot + std::size_t{1});
-  return table[slot];
-}
-
 }  // namespace
 
 const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buffer) {
   if (now != now_) return "the actions belong to another instant than the event";
-  for (std::size_t i = 0; i < buffer.actions.size(); ++i) {
-    if (const char* wrong = note(buffer, buffer.actions[i])) {
-      faulty_action_ = i;
+  for (const Action& action : buffer.actions) {
+    if (const char* wrong = note(buffer, action)) {
+      faulty_action_ = static_cast<std::size_t>(&action - buffer.actions.data());
       return wrong;
     }
   }
   return nullptr;
 }
 
-const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& action) {
   switch (action.kind) {
     case ActionKind::admit:
     case ActionKind::reject:
@@ -51,7 +46,7 @@ const char* ProtocolMonitor::note(const ActionBuffer& buffer, const Action& acti
   }
 }
 
-const char* ProtocolMonitor::note_request(const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note_request(const Action& action) {
   const RequestKey key = action.request;
   if (!key.valid() || key.slot >= requests_.size() ||
       requests_[key.slot].generation != key.generation) {
@@ -67,13 +62,14 @@ const char* ProtocolMonitor::note_request(const Action& action) {
 
 // ---- commands ----------------------------------------------------------------------------------
 
-const char* ProtocolMonitor::note_command(const ActionBuffer& buffer, const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note_command(const ActionBuffer& buffer,
+                                                    const Action& action) {
   const CommandKey key = action.command;
   if (asked_again(action)) return nullptr;
   if (key.id <= last_command_) return "command numbers do not increase";
   if (key.epoch() != epoch_) return "the command's epoch is not this controller's";
   last_command_ = key.id;
-  Command& command = at_slot(commands_, key.slot);
+  Command& command = commands_.at_slot(key.slot);
   if (open(command)) return "an open command holds that slot";
   if (command.first_member != kNil) free_members(command);
   command = Command{};
@@ -101,8 +97,8 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
          command.handle == action.handle && command.instance == action.instance;
 }
 
-const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
-                                       Command& command) {
+DF_INLINE const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
+                                                 Command& command) {
   if (targets_a_batch(action.kind) || action.kind == ActionKind::cancel_transfer) {
     const auto wanted = targets_a_batch(action.kind) ? ActionKind::enqueue : ActionKind::transfer;
     if (action.target.slot >= commands_.size()) return kNotOpen;
@@ -132,8 +128,8 @@ const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action&
   }
 }
 
-const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer, const Action& action,
-                                          Command& command) {
+DF_INLINE const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer,
+                                                    const Action& action, Command& command) {
   const Instance* instance = known(action.instance);
   if (instance == nullptr || over(action.instance)) return kNoIncarnation;
   if (instance->phase != Phase::ready) return "that instance is not ready";
@@ -159,8 +155,9 @@ const char* ProtocolMonitor::note_extend(const ActionBuffer& buffer, const Actio
   return note_members(buffer, action, command, target.id);
 }
 
-const char* ProtocolMonitor::note_members(const ActionBuffer& buffer, const Action& action,
-                                          Command& command, std::uint64_t named_by) {
+DF_INLINE const char* ProtocolMonitor::note_members(const ActionBuffer& buffer,
+                                                    const Action& action, Command& command,
+                                                    std::uint64_t named_by) {
   const Attempt attempt{action.command.slot + 1, static_cast<std::uint32_t>(command.id)};
   std::uint32_t last = kNil;
   for (const BatchMember& member : buffer.members_of(action)) {
@@ -176,8 +173,9 @@ const char* ProtocolMonitor::note_members(const ActionBuffer& buffer, const Acti
   return nullptr;
 }
 
-const char* ProtocolMonitor::note_member(const ActionBuffer& buffer, const BatchMember& member,
-                                         NodeId node, Attempt attempt) {
+DF_INLINE const char* ProtocolMonitor::note_member(const ActionBuffer& buffer,
+                                                   const BatchMember& member, NodeId node,
+                                                   Attempt attempt) {
   const RequestKey key = member.request;
   if (!key.valid() || key.slot >= requests_.size() ||
       requests_[key.slot].generation != key.generation ||
@@ -203,15 +201,9 @@ const char* ProtocolMonitor::note_member(const ActionBuffer& buffer, const Batch
   return nullptr;
 }
 
-bool ProtocolMonitor::open(const Attempt& attempt) const {
-  if (attempt.slot_plus_1 == 0) return false;
-  const Command& command = commands_[attempt.slot_plus_1 - 1];
-  return static_cast<std::uint32_t>(command.id) == attempt.low_id && open(command);
-}
-
-std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
+DF_INLINE std::uint32_t ProtocolMonitor::new_member(RequestKey request) {
   if (free_member_ == kNil) {
-    members_.push_back({request, kNil});
+    members_.emplace_back() = {request, kNil};
     return static_cast<std::uint32_t>(members_.size() - 1);
   }
   const std::uint32_t member = free_member_;
@@ -256,8 +248,8 @@ const char* ProtocolMonitor::note_preempt(const ActionBuffer& buffer, const Acti
 
 // ---- handles -----------------------------------------------------------------------------------
 
-const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
-  Handle& handle = at_slot(handles_, key.slot);
+DF_INLINE const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) {
+  Handle& handle = handles_.at_slot(key.slot);
   if (key.generation < handle.generation) return "that handle is of the past";
   const bool lives = handle.state == HandleState::held && !over(handle.holder);
   if (lives) {
@@ -269,8 +261,8 @@ const char* ProtocolMonitor::name_handle(HandleKey key, std::uint64_t named_by) 
   return nullptr;
 }
 
-const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
-  handle = &at_slot(handles_, key.slot);
+DF_INLINE const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
+  handle = &handles_.at_slot(key.slot);
   if (handle->generation < key.generation) {
     if (handle->state == HandleState::held && !over(handle->holder)) {
       return "a handle's slot is reused, the handle is not over";
@@ -284,7 +276,7 @@ const char* ProtocolMonitor::use_handle(HandleKey key, Handle*& handle) {
   return nullptr;
 }
 
-const char* ProtocolMonitor::note_transfer(const Action& action) {
+DF_INLINE const char* ProtocolMonitor::note_transfer(const Action& action) {
   Handle* handle = nullptr;
   if (const char* wrong = use_handle(action.handle, handle)) return wrong;
   const bool there = handle->holder.id == kController ? action.from.id == kController
@@ -298,7 +290,7 @@ const char* ProtocolMonitor::note_transfer(const Action& action) {
   return target.instance == action.instance ? nullptr : "it feeds a batch at another instance";
 }
 
-const char* ProtocolMonitor::note_release(const Action& action, Command& command) {
+DF_INLINE const char* ProtocolMonitor::note_release(const Action& action, Command& command) {
   command.handle = action.handle;
   Handle* handle = nullptr;
   const char* wrong = use_handle(action.handle, handle);
@@ -326,7 +318,7 @@ const char* ProtocolMonitor::note_output_sent(const Action& action) {
 const char* ProtocolMonitor::note_provision(const Action& action) {
   if (action.instance.id == kController) return "nobody provisions the controller";
   if (action.pool.index() >= max_batch_.size()) return "there is no such role";
-  Instance& instance = at_slot(instances_, action.instance.id.value);
+  Instance& instance = instances_.at_slot(action.instance.id.value);
   const bool unusable = instance.phase == Phase::empty && instance.open == 0;
   if (instance.ended != instance.incarnation && !unusable) return "that instance is not over";
   if (action.instance.incarnation <= instance.incarnation) return "that incarnation is over";

@@ -58,8 +58,7 @@ bool OutputSlots::output_sent(CommandKey enqueue) {
   return false;
 }
 
-bool OutputSlots::blocked(WeightsId stage) const {
-  if (!counting()) return false;
+bool OutputSlots::over_limit(WeightsId stage) const {
   for (const Stage& s : stages_) {
     if (s.weights == stage) return s.outstanding > slots_;
   }
@@ -167,41 +166,6 @@ std::size_t RunQueue::place_of(CommandKey enqueue) const {
 const RunQueue::Entry* RunQueue::find(CommandKey enqueue) const {
   const std::size_t place = place_of(enqueue);
   return place == kNowhere ? nullptr : &pool_[order_[place]];
-}
-
-std::size_t RunQueue::startable() const {
-  if (running_ != kNone) return kNowhere;
-  for (std::size_t i = 0; i < order_.size(); ++i) {
-    const Entry& entry = pool_[order_[i]];
-    if (entry.awaited.empty() && !outputs_.blocked(entry.weights)) return i;
-  }
-  return kNowhere;
-}
-
-const RunQueue::Entry* RunQueue::next_to_start() const {
-  const std::size_t place = startable();
-  return place == kNowhere ? nullptr : &pool_[order_[place]];
-}
-
-const RunQueue::Entry& RunQueue::start() {
-  const std::size_t place = startable();
-  DF_CHECK(place != kNowhere, "nothing may start");
-  running_ = order_[place];
-  order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(place));
-  return pool_[running_];
-}
-
-void RunQueue::finish() {
-  DF_CHECK(running_ != kNone, "nothing computes");
-  const Entry& entry = pool_[running_];
-  outputs_.finish(entry.command, entry.weights, entry.output_transfers);
-  abandon();
-}
-
-void RunQueue::abandon() {
-  DF_CHECK(running_ != kNone, "nothing computes");
-  free_.push_back(running_);
-  running_ = kNone;
 }
 
 void RunQueue::remove(std::size_t place) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/check.hpp"
 #include "scheduler/action.hpp"
 #include "scheduler/event.hpp"
 #include "scheduler/keys.hpp"
@@ -27,7 +28,7 @@ class OutputSlots {
   bool transfer_ended(CommandKey enqueue);
   /// The controller's word: the slot is free. Idempotent. True where a blocked stage became free.
   bool output_sent(CommandKey enqueue);
-  [[nodiscard]] bool blocked(WeightsId stage) const;
+  [[nodiscard]] bool blocked(WeightsId stage) const { return counting() && over_limit(stage); }
   [[nodiscard]] bool counting() const { return slots_ != kUnlimited; }
   [[nodiscard]] std::size_t outstanding() const { return outputs_.size(); }
 
@@ -42,6 +43,7 @@ class OutputSlots {
     std::uint32_t outstanding = 0;
   };
   [[nodiscard]] Stage* find(WeightsId stage);
+  [[nodiscard]] bool over_limit(WeightsId stage) const;
   bool free(std::size_t position);
 
   std::uint32_t slots_ = kUnlimited;
@@ -88,17 +90,43 @@ class RunQueue {
   void input_arrived(CommandKey enqueue, HandleKey handle);
 
   /// The entry to start now, or null: compute is busy or nothing may start.
-  [[nodiscard]] const Entry* next_to_start() const;
-  /// Starts next_to_start(), which must not be null.
-  const Entry& start();
+  [[nodiscard]] const Entry* next_to_start() const {
+    const std::size_t place = startable();
+    return place == kNowhere ? nullptr : &pool_[order_[place]];
+  }
+  /// Starts next_to_start() and returns it, or null where nothing may start.
+  const Entry* start_next() {
+    const std::size_t place = startable();
+    if (place == kNowhere) return nullptr;
+    running_ = order_[place];
+    order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(place));
+    return &pool_[running_];
+  }
+  /// The same; something must be free to start.
+  const Entry& start() {
+    const Entry* started = start_next();
+    DF_CHECK(started != nullptr, "nothing may start");
+    return *started;
+  }
   /// What computes, or null. Valid until finish() or abandon().
   [[nodiscard]] const Entry* running() const {
     return running_ == kNone ? nullptr : &pool_[running_];
   }
   /// Compute of running() ended and left outputs: they take an output slot.
-  void finish();
+  void finish() {
+    DF_CHECK(running_ != kNone, "nothing computes");
+    if (outputs_.counting()) {
+      const Entry& entry = pool_[running_];
+      outputs_.finish(entry.command, entry.weights, entry.output_transfers);
+    }
+    abandon();
+  }
   /// Compute of running() ended without outputs (preempted, failed, dropped).
-  void abandon();
+  void abandon() {
+    DF_CHECK(running_ != kNone, "nothing computes");
+    free_.push_back(running_);
+    running_ = kNone;
+  }
 
   /// An output transfer of a finished batch ended.
   void output_transfer_ended(CommandKey enqueue) { outputs_.transfer_ended(enqueue); }
@@ -123,7 +151,14 @@ class RunQueue {
   static constexpr std::uint32_t kNone = 0xffffffffU;
   static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
   [[nodiscard]] std::size_t place_of(CommandKey enqueue) const;
-  [[nodiscard]] std::size_t startable() const;
+  [[nodiscard]] std::size_t startable() const {
+    if (running_ != kNone) return kNowhere;
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      const Entry& entry = pool_[order_[i]];
+      if (entry.awaited.empty() && !outputs_.blocked(entry.weights)) return i;
+    }
+    return kNowhere;
+  }
   void append_members(Entry& entry, const Action& action, const ActionBuffer& buffer);
   void remove(std::size_t place);
   std::uint32_t take();

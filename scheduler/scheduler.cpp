@@ -1,5 +1,7 @@
 #include "scheduler/scheduler.hpp"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/check.hpp"
@@ -10,11 +12,13 @@ namespace disagfusion::scheduler {
 Scheduler::State::State(const Setup& plan, std::shared_ptr<const predictor::CostModel> belief,
                         Policies chosen)
     : setup(plan), costs(setup, std::move(belief)), policies(std::move(chosen)) {
+  state_facts();
   by_weights.resize(setup.graph.weights.size());
   instances.resize(setup.instances.size() + 1);
   instances[0].key = {kController, 0};
   free_gpus.reserve(setup.machines.size());
   for (const Machine& machine : setup.machines) free_gpus.push_back(machine.gpus);
+  held_bytes.assign(setup.machines.size(), 0);
   for (std::size_t i = 0; i < setup.instances.size(); ++i) {
     Instance& in = instances[i + 1];
     in.key = {InstanceId{static_cast<std::uint32_t>(i + 1)}, 1};
@@ -28,20 +32,39 @@ Scheduler::State::State(const Setup& plan, std::shared_ptr<const predictor::Cost
   if (wake != TimePoint::never()) timers.set(elasticity_timer(), wake);
 }
 
-CommandRecord& Scheduler::State::new_command(ActionKind kind, InstanceKey addressee) {
-  const std::uint32_t slot = commands.allocate();
-  CommandRecord& command = commands[slot];
-  command = CommandRecord{};
-  command.key = {(std::uint64_t{epoch} << 40U) | ++sequence, slot};
-  command.kind = kind;
-  command.addressee = addressee;
-  return command;
-}
-
-CommandRecord* Scheduler::State::find(CommandKey key, ActionKind kind) {
-  if (!key.valid() || !commands.live(key.slot)) return nullptr;
-  CommandRecord& command = commands[key.slot];
-  return command.key == key && command.kind == kind ? &command : nullptr;
+void Scheduler::State::state_facts() {
+  for (std::size_t n = 0; n < setup.graph.nodes.size(); ++n) {
+    const StageNode& node = setup.graph.nodes[n];
+    NodeFacts& known = facts.emplace_back();
+    known.weights = node.weights;
+    known.position = node.stage;
+    known.to_controller = setup.has_output[n] != 0;
+    known.readers =
+        static_cast<std::uint16_t>(node.before.size() + (known.to_controller ? 1U : 0U));
+    known.predecessors = static_cast<std::uint16_t>(node.after.size());
+    if (node.after.size() == 1) known.before = node.after.front();
+    for (const Role& role : setup.roles) {
+      const auto hosts = [&](WeightsId weights) {
+        return std::find(role.stages.begin(), role.stages.end(), weights) != role.stages.end();
+      };
+      for (const NodeId before : node.after) {
+        known.may_stay = known.may_stay ||
+                         (hosts(node.weights) && hosts(setup.graph.nodes[before.index()].weights));
+      }
+    }
+    for (const NodeId next : node.before) {
+      known.feeds_join = known.feeds_join || setup.graph.nodes[next.index()].after.size() > 1;
+    }
+  }
+  for (std::size_t r = 0; r < setup.roles.size(); ++r) {
+    const Role& role = setup.roles[r];
+    limits.push_back({role.input_slots, role.output_slots,
+                      policies.batching->largest(role.max_batch),
+                      costs.class_of(PoolId{static_cast<std::uint16_t>(r)})});
+  }
+  batches_form = policies.batching->largest(2) > 1;
+  batch_wait = policies.batching->wait();
+  preemption_on = policies.preemption->enabled();
 }
 
 void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuffer& actions) {
@@ -123,8 +146,8 @@ void Scheduler::State::on_event(TimePoint instant, const Event& event, ActionBuf
     case EventKind::tick:
       break;
   }
-  dispatch();
-  arm();
+  if (anything_moved()) dispatch();
+  if (timers.next() < armed) arm();
 }
 
 // ---- the public face ---------------------------------------------------------------------------
@@ -197,11 +220,21 @@ std::string Scheduler::explain(RequestKey key) const {
 std::string Scheduler::audit() const {
   const State& s = *state_;
   std::vector<std::uint32_t> held(s.instances.size(), 0);
+  std::vector<double> bytes(s.held_bytes.size(), 0);
   for (std::uint32_t slot = 0; slot < s.handles.size(); ++slot) {
     if (!s.handles.live(slot)) continue;
     const HandleRecord& handle = s.handles[slot];
+    if (handle.phase == HandleRecord::Phase::held && handle.holder.id != kController) {
+      bytes[handle.host.index()] += static_cast<double>(handle.bytes);
+    }
     if (handle.holder == s.instances[handle.holder.id.index()].key)
       ++held[handle.holder.id.index()];
+  }
+  for (std::size_t m = 0; m < bytes.size(); ++m) {
+    if (bytes[m] != s.held_bytes[m]) {
+      return fmt::format("machine {} counts {} bytes held, {} are recorded", m, s.held_bytes[m],
+                         bytes[m]);
+    }
   }
   for (const Instance& in : s.instances) {
     if (in.key.id != kController && held[in.key.id.index()] != in.handles) {

@@ -29,6 +29,7 @@ struct Counters {
   std::uint64_t stale_events = 0;
   std::uint64_t retries = 0;
   std::uint64_t preemptions = 0;
+  std::uint64_t outputs_dropped = 0;  ///< parked ones, because host memory ran out
 };
 
 /// Read by reports, metrics and `ctl status`; a copy of nothing, valid until the next event.

@@ -16,19 +16,33 @@ Result<std::unique_ptr<Session>> Session::make(const Setup& setup,
   return std::unique_ptr<Session>(new Session(setup, std::move(*scheduler)));
 }
 
-void Session::on_event(TimePoint now, const Event& event, ActionBuffer& actions) {
-  actions.clear();
-  const char* wrong = monitor_.explain(now, event);
+void Session::world_broke_protocol(const char* wrong, TimePoint now, const Event& event) {
   DF_CHECK(wrong == nullptr, "the world broke the protocol: {}\n  event {}: {}", wrong, events_ + 1,
            text_.event(now, event));
-  scheduler_->on_event(now, event, actions);
-  wrong = monitor_.note_actions(now, actions);
+}
+
+void Session::scheduler_broke_protocol(const char* wrong, TimePoint now, const Event& event,
+                                       const ActionBuffer& actions) {
   DF_CHECK(wrong == nullptr,
            "the scheduler broke the protocol: {}\n  action: {}\n  after event {}: {}", wrong,
            text_.action(actions, actions.actions[monitor_.faulty_action()]), events_ + 1,
            text_.block(now, event, actions));
+}
+
+void Session::on_event(TimePoint now, const Event& event, ActionBuffer& actions) {
+  actions.clear();
+  const char* wrong = monitor_.explain(now, event);
+  if (wrong != nullptr) [[unlikely]]
+    world_broke_protocol(wrong, now, event);
+  scheduler_->on_event(now, event, actions);
+  std::uint64_t actions_hash = kNoActionsHash;
+  if (!actions.actions.empty()) {
+    wrong = monitor_.note_actions(now, actions);
+    if (wrong != nullptr) [[unlikely]]
+      scheduler_broke_protocol(wrong, now, event, actions);
+    actions_hash = hash_of(actions);
+  }
   ++events_;
-  const std::uint64_t actions_hash = hash_of(actions);
   hash_ = fold_decisions(hash_, now, events_, actions_hash);
   if (sink_ != nullptr) sink_->record(now, event, actions_hash);
 }

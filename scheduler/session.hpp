@@ -40,6 +40,9 @@ class Session {
 
  private:
   explicit Session(const Setup& setup, std::unique_ptr<Scheduler> scheduler);
+  [[gnu::cold]] void world_broke_protocol(const char* wrong, TimePoint now, const Event& event);
+  [[gnu::cold]] void scheduler_broke_protocol(const char* wrong, TimePoint now, const Event& event,
+                                              const ActionBuffer& actions);
   std::unique_ptr<Scheduler> scheduler_;
   ProtocolMonitor monitor_;
   TextWriter text_;  // of failures

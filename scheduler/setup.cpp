@@ -86,6 +86,7 @@ void add_machines(const Scenario& scenario, const Placement& placement, Setup& s
     machine.name = group.name;
     machine.group = placed.group;
     machine.gpus.assign(setup.gpu_types.size(), 0);
+    machine.host_memory = group.host_memory_bytes;
     std::string gpu;
     for (const auto& [name, count] : group.gpus) {
       gpu = name;

@@ -33,6 +33,8 @@ struct Machine {
   std::uint32_t group = 0;          ///< position in FleetSpec::nodes
   std::vector<std::uint32_t> gpus;  ///< by GpuTypeId
   Duration provision;
+  double host_memory =
+      0;  ///< bytes for the outputs and states that its instances hold; 0: unlimited
 };
 
 /// An instance of the initial fleet: InstanceId = position + 1.

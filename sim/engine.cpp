@@ -122,7 +122,7 @@ Result<report::RunSummary> Simulation::run(std::uint64_t seed, const Watchers& w
     session.on_event(world.now(), event, buffer);
     if (watchers.after_event) watchers.after_event(session);
     recorder.on_event(world.now(), event, buffer);
-    world.apply(buffer);
+    if (!buffer.actions.empty()) world.apply(buffer);
     if (world.in_system() == 0 && world.arrivals_ended()) break;
     if (idle_timers > kIdleTimers || session.events() == limits.events) break;
     if (watchers.progress && session.events() % kProgressEvery == 0) {

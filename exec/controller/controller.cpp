@@ -65,8 +65,11 @@ Controller::Controller(asio::io_context& context, std::shared_ptr<const Deployme
       deployment_(std::move(deployment)),
       state_(state),
       meeting_(state.meeting()),
+      recorder_(deployment_->scenario, deployment_->setup, *deployment_->truth, Duration{}),
       outputs_(context, state.outputs()),
-      puller_(context, meeting_.token) {}
+      puller_(context, meeting_.token) {
+  recorder_.set_rows(this);
+}
 
 Controller::~Controller() {
   if (pull_server_) pull_server_->stop();
@@ -174,6 +177,7 @@ void Controller::stop(std::function<void()> done) {
 void Controller::decided(TimePoint now, const scheduler::Event& event,
                          const scheduler::ActionBuffer& actions) {
   ledger_.decided(now, event, actions, replaying_);
+  recorder_.on_event(now, event, actions);
   if (event.kind == EventKind::request_arrived) ++figures_.arrived;
   note(event, actions);
   if (!replaying_) return;
@@ -187,6 +191,10 @@ void Controller::decided(TimePoint now, const scheduler::Event& event,
     add_bodies(command);
     fleet_->replayed(std::move(command));
   }
+}
+
+void Controller::row(scheduler::RequestKey key, const traces::RequestRow& row) {
+  ledger_.note_row(key, row);
 }
 
 /// What lies at the controller, and what it still has to answer.

@@ -19,6 +19,7 @@
 #include "exec/deployment.hpp"
 #include "exec/worker/pull_server.hpp"
 #include "exec/worker/tcp_puller.hpp"
+#include "report/recorder.hpp"
 #include "scheduler/session.hpp"
 
 namespace disagfusion::exec {
@@ -31,7 +32,7 @@ struct ControllerFigures {
 
 /// Everything on one thread, that of `context`; journal and outputs have threads of their own and
 /// come back to it. Given things must outlive it.
-class Controller final : public Surroundings {
+class Controller final : public Surroundings, public report::RowSink {
  public:
   /// Opens or makes the journal in `state`, replays it, and says how that went. Problems: a log
   /// that is not of this scenario, that does not verify, or a policy's.
@@ -74,6 +75,9 @@ class Controller final : public Surroundings {
   void carry_out(Command command) override;
   void settled(std::uint64_t through) override;
 
+  // ---- report::RowSink
+  void row(scheduler::RequestKey key, const traces::RequestRow& row) override;
+
  private:
   Controller(asio::io_context& context, std::shared_ptr<const Deployment> deployment,
              StateFolder& state);
@@ -96,6 +100,7 @@ class Controller final : public Surroundings {
   std::unique_ptr<scheduler::Session> session_;
   Clock clock_;
   Ledger ledger_;
+  report::Recorder recorder_;  ///< as in simulate: when each stage was ready, started, ended
   OutputStore outputs_;
   TcpPuller puller_;
   std::shared_ptr<PullServer> pull_server_;

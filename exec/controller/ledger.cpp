@@ -42,6 +42,12 @@ void Ledger::note_end(TimePoint now, const scheduler::Action& action) {
   slots_.give_back(action.request.slot);
 }
 
+void Ledger::note_row(scheduler::RequestKey key, const traces::RequestRow& row) {
+  Account* account = find(key);
+  DF_CHECK(account != nullptr);
+  account->row = row;
+}
+
 void Ledger::publish(const scheduler::Action& action) {
   const bool ends = action.kind == ActionKind::reject || action.kind == ActionKind::end_request;
   if (!ends && action.kind != ActionKind::admit) return;

@@ -14,6 +14,7 @@
 #include "exec/protocol/messages.hpp"
 #include "scheduler/action.hpp"
 #include "scheduler/event.hpp"
+#include "traces/requests_csv.hpp"
 
 namespace disagfusion::exec {
 
@@ -28,6 +29,7 @@ struct Account {
   scheduler::Why why = scheduler::Why::none;
   Duration retry_after;  ///< rejected
   TimePoint arrived, ended_at;
+  traces::RequestRow row;                      ///< ended: when it was where
   std::vector<std::function<void()>> waiting;  ///< called once, when it has ended
 };
 
@@ -36,6 +38,8 @@ class Ledger {
   /// Books an event with its actions. Replaying: ends are told at once.
   void decided(TimePoint now, const scheduler::Event& event, const scheduler::ActionBuffer& actions,
                bool replaying);
+  /// When and where the stages of a request that has just ended were.
+  void note_row(scheduler::RequestKey key, const traces::RequestRow& row);
   /// Admission or end is durable: from here on it may be told.
   void publish(const scheduler::Action& action);
 

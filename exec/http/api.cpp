@@ -58,6 +58,37 @@ std::string state_name(const Account& account) {
   return account.state == Account::State::ended ? scheduler::name_of(account.end) : "in_progress";
 }
 
+/// When an ended request was admitted and where its stages ran, in seconds of the controller's
+/// clock.
+ordered_json times_of(const Account& account, const scheduler::Setup& setup) {
+  const auto instant = [](const std::optional<TimePoint>& at) {
+    return at ? ordered_json(at->seconds()) : ordered_json();
+  };
+  ordered_json times;
+  times["arrived_s"] = account.arrived.seconds();
+  times["admitted_s"] = instant(account.row.admitted);
+  times["ended_s"] = account.ended_at.seconds();
+  times["slo_met"] = account.row.slo_met ? ordered_json(*account.row.slo_met) : ordered_json();
+  ordered_json& stages = times["stages"] = ordered_json::object();
+  const StageGraph& graph = setup.graph;
+  const std::size_t model = account.body->model.index();
+  for (std::size_t n = graph.first_node[model].index(); n < graph.first_node[model + 1].index();
+       ++n) {
+    if (n >= account.row.stages.size()) break;
+    const traces::StageTimes& stage = account.row.stages[n];
+    ordered_json& one = stages[graph.node_names[n]];
+    one["ready_s"] = instant(stage.ready);
+    one["transfer_start_s"] = instant(stage.transfer_start);
+    one["transfer_end_s"] = instant(stage.transfer_end);
+    one["start_s"] = instant(stage.start);
+    one["end_s"] = instant(stage.end);
+    one["instance"] = stage.attempt == 0 ? ordered_json() : ordered_json(stage.instance.value);
+    one["attempt"] = stage.attempt;
+    one["batch"] = stage.batch;
+  }
+  return times;
+}
+
 /// Waits until the request has ended. `ledger` lives as long as the coroutine.
 asio::awaitable<void> until_ended(Ledger& ledger, std::uint64_t number) {
   auto timer = std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor,
@@ -184,6 +215,7 @@ asio::awaitable<HttpAnswer> Api::pictures_of(Api* self, std::uint64_t number, bo
   if (openai) {
     json["created"] = static_cast<std::int64_t>(std::time(nullptr));
     json["data"] = std::move(data);
+    json["times"] = times_of(account, self->controller_.deployment().setup);
     co_return json_answer(json);
   }
   json["id"] = account.body->id;
@@ -197,6 +229,7 @@ asio::awaitable<HttpAnswer> Api::pictures_of(Api* self, std::uint64_t number, bo
   if (account.state == Account::State::ended) {
     json["ended_s"] = account.ended_at.seconds();
     json["latency_s"] = (account.ended_at - account.arrived).seconds();
+    json["times"] = times_of(account, self->controller_.deployment().setup);
   }
   json["data"] = std::move(data);
   co_return json_answer(json);

@@ -123,6 +123,9 @@ class LoadRun {
     traces::RequestRow row;
   };
   [[nodiscard]] const std::vector<Ended>& ended() const { return ended_; }
+  [[nodiscard]] bool answered() const { return answered_; }
+  /// Names of the stages that any answer spoke of.
+  [[nodiscard]] const std::vector<std::string>& stages() const { return stages_; }
   /// How late requests were sent, the latest: the generator's own delay.
   [[nodiscard]] double latest_s() const { return latest_.seconds(); }
 
@@ -165,8 +168,53 @@ class LoadRun {
     row.reason = reason_of(reply);
     row.done = done;
     if (row.state == Outcome::completed) row.latency = done - request.arrival;
+    self->answered_ = self->answered_ || reply.status != 0;
+    if (reply.status == 200) self->take_times(reply.body, request.arrival, row);
     self->ended_.push_back({std::move(request), std::move(row)});
     self->progress();
+  }
+
+  /// Into the row: what the server says of its own part. Its clock is another: arrival there is
+  /// sending here.
+  void take_times(const std::string& body, TimePoint sent, traces::RequestRow& row) {
+    const auto reply = nlohmann::ordered_json::parse(body, nullptr, false);
+    if (!reply.is_object() || !reply.contains("times") || !reply["times"].is_object()) return;
+    const nlohmann::ordered_json& times = reply["times"];
+    const double arrived = times.value("arrived_s", 0.0);
+    const auto instant = [&](const nlohmann::ordered_json& from,
+                             const char* key) -> std::optional<TimePoint> {
+      const auto at = from.find(key);
+      if (at == from.end() || !at->is_number()) return std::nullopt;
+      return sent + from_seconds((at->get<double>() - arrived) * options_.speed);
+    };
+    row.admitted = instant(times, "admitted_s");
+    if (times.contains("slo_met") && times["slo_met"].is_boolean()) {
+      row.slo_met = times["slo_met"].get<bool>();
+    }
+    if (!times.contains("stages")) return;
+    for (const auto& [name, stage] : times["stages"].items()) {
+      if (!stage.is_object()) continue;
+      traces::StageTimes& one = stage_of(row, name);
+      one.ready = instant(stage, "ready_s");
+      one.transfer_start = instant(stage, "transfer_start_s");
+      one.transfer_end = instant(stage, "transfer_end_s");
+      one.start = instant(stage, "start_s");
+      one.end = instant(stage, "end_s");
+      if (stage.contains("instance") && stage["instance"].is_number_unsigned()) {
+        one.instance = InstanceId{stage["instance"].get<std::uint32_t>()};
+      }
+      one.attempt = stage.value("attempt", std::uint16_t{0});
+      one.batch = stage.value("batch", std::uint16_t{0});
+    }
+  }
+
+  /// The row's place for a stage; the first to speak of a stage makes it a column.
+  traces::StageTimes& stage_of(traces::RequestRow& row, const std::string& name) {
+    auto place = std::find(stages_.begin(), stages_.end(), name);
+    if (place == stages_.end()) place = stages_.insert(stages_.end(), name);
+    const auto position = static_cast<std::size_t>(place - stages_.begin());
+    if (row.stages.size() <= position) row.stages.resize(position + 1);
+    return row.stages[position];
   }
 
   /// The client gives up: tells so, and the request's own call answers.
@@ -219,6 +267,8 @@ class LoadRun {
   Clock clock_;
   std::string prefix_;
   std::vector<Ended> ended_;
+  std::vector<std::string> stages_;
+  bool answered_ = false;
   std::uint64_t sent_ = 0;
   Duration latest_;
   Problems problems_;
@@ -273,16 +323,21 @@ Result<void> write_rows(const std::string& folder, const LoadRun& run,
   traces::RequestsCsvColumns columns;
   columns.trace = trace.columns();
   columns.model_names = trace.model_names();
+  columns.stages = run.stages();
   if (columns.model_names.empty()) columns.model_names.emplace_back();
   auto rows = traces::RequestsCsvWriter::create(folder + "/requests.csv", columns);
   if (!rows) return fail(std::move(rows.error()));
-  for (const LoadRun::Ended& one : run.ended()) rows->write(one.request, one.row);
+  for (const LoadRun::Ended& one : run.ended()) {
+    traces::RequestRow row = one.row;
+    row.stages.resize(columns.stages.size());
+    rows->write(one.request, row);
+  }
   return rows->commit();
 }
 
 }  // namespace
 
-Result<std::string> run_load(const LoadOptions& options) {
+Result<LoadSummary> run_load(const LoadOptions& options) {
   constexpr double kFastest = 1e6;
   auto server = parse_url(options.url, "URL");
   if (!server) return fail(std::move(server.error()));
@@ -307,7 +362,7 @@ Result<std::string> run_load(const LoadOptions& options) {
   if (auto written = write_rows(folder, run, **trace); !written)
     return fail(std::move(written.error()));
   const auto summary = summary_of(run);
-  return options.json ? summary.dump(1) + "\n" : table_of(summary);
+  return LoadSummary{options.json ? summary.dump(1) + "\n" : table_of(summary), run.answered()};
 }
 
 }  // namespace disagfusion::exec

@@ -20,12 +20,18 @@ struct LoadOptions {
   std::function<void(const std::string&)> show_progress;  ///< as simulate's
 };
 
+struct LoadSummary {
+  std::string text;       ///< for standard output
+  bool answered = false;  ///< some request had an HTTP answer, whatever it said
+};
+
 /// Sends every request of the trace at its own instant and waits for all answers. A latency counts
 /// from the instant at which the trace wanted the request to be sent, so a late sender hides
-/// nothing (no coordinated omission). Returns the text for standard output; requests.csv appears
-/// whole, at the end. A request without an answer is `failed`. The --map file may hold: `models:
-/// {name in the trace: name on the server}`, `prompt` (for rows without one), and `width`,
-/// `height`, `steps`, `images` (instead of the trace's).
-Result<std::string> run_load(const LoadOptions& options);
+/// nothing (no coordinated omission). requests.csv appears whole, at the end, with the server's own
+/// account of the stages moved to this clock: there a request arrives when it is sent. A request
+/// without an answer is `failed`. The --map file may hold: `models: {name in the trace: name on the
+/// server}`, `prompt` (for rows without one), and `width`, `height`, `steps`, `images` (instead of
+/// the trace's).
+Result<LoadSummary> run_load(const LoadOptions& options);
 
 }  // namespace disagfusion::exec

@@ -20,6 +20,9 @@ struct Rank {
   std::int64_t available = std::numeric_limits<std::int64_t>::max();
   std::uint32_t busy = 2;  ///< 0 idle, 1 busy, 2 does not accept
   std::uint32_t instance = 0;
+  [[nodiscard]] bool same(const Rank& other) const {
+    return available == other.available && busy == other.busy && instance == other.instance;
+  }
   [[nodiscard]] bool before(const Rank& other) const {
     if (busy != other.busy) return busy < other.busy;
     if (available != other.available) return available < other.available;
@@ -34,12 +37,15 @@ class MinTree {
       : leaves_(std::bit_ceil(std::max<std::size_t>(1, leaves))), nodes_(2 * leaves_) {}
   void set(std::size_t leaf, const Rank& rank) {
     std::size_t node = leaves_ + leaf;
+    if (nodes_[node].same(rank)) return;
     nodes_[node] = rank;
     while (node > 1) {
       node /= 2;
       const Rank& left = nodes_[2 * node];
       const Rank& right = nodes_[2 * node + 1];
-      nodes_[node] = right.before(left) ? right : left;
+      const Rank& best = right.before(left) ? right : left;
+      if (nodes_[node].same(best)) return;
+      nodes_[node] = best;
     }
   }
   [[nodiscard]] const Rank& best() const { return nodes_[1]; }

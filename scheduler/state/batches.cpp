@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
@@ -17,13 +18,6 @@ void erase_value(std::vector<std::uint32_t>& values, std::uint32_t value) {
 
 }  // namespace
 
-const MemberOutcome* Scheduler::State::outcome_of(const Event& event, RequestKey request) {
-  for (const MemberOutcome& outcome : event.members) {
-    if (outcome.request == request) return &outcome;
-  }
-  return nullptr;
-}
-
 // ---- starts ------------------------------------------------------------------------------------
 
 void Scheduler::State::leave_queue(Instance& in, std::uint32_t slot) {
@@ -32,17 +26,20 @@ void Scheduler::State::leave_queue(Instance& in, std::uint32_t slot) {
   DF_CHECK(found != in.queue.end());
   in.queue.erase(found);
   in.queued_work -= batch.expected;
-  --in.hosted[batch.hosted].used_slots;
-  erase_value(by_weights[in.hosted[batch.hosted].weights.index()].open_batches, slot);
+  HostedStage& hosted = in.hosted[batch.hosted];
+  --hosted.used_slots;
+  if (batches_form) erase_value(by_weights[hosted.weights.index()].open_batches, slot);
+}
+
+void Scheduler::State::start(CommandKey key) {
+  const CommandRecord* command = find(key, ActionKind::enqueue);
+  if (command == nullptr || batches[command->batch].phase != Batch::Phase::queued) return;
+  start_batch(command->batch);
 }
 
 /// An enqueue began to compute: its input credit returns.
-void Scheduler::State::start(CommandKey key) {
-  const CommandRecord* command = find(key, ActionKind::enqueue);
-  if (command == nullptr) return;
-  const std::uint32_t slot = command->batch;
+void Scheduler::State::start_batch(std::uint32_t slot) {
   Batch& batch = batches[slot];
-  if (batch.phase != Batch::Phase::queued) return;
   Instance& in = instances[batch.instance.index()];
   leave_queue(in, slot);
   batch.phase = Batch::Phase::running;
@@ -51,19 +48,22 @@ void Scheduler::State::start(CommandKey key) {
   in.running = slot;
   in.running_until = now + batch.expected;
   for (BatchMemberRecord& member : batch.members) {
-    readmit(slot, member);
-    if (!member.dead)
-      stages[requests[member.request.slot].first_stage + position_of(batch.node)].phase =
-          Phase::running;
+    if (member.dead) readmit(slot, member);
+    if (!member.dead) stage(member.request.slot, batch.node).phase = Phase::running;
   }
-  freed(in.key.id);
+  // Its credit lets another batch in; without credits there is no room while it computes.
+  if (limits[in.role.index()].input_slots > 0) {
+    freed(in);
+  } else {
+    touch(in);
+  }
   if (batch.live == 0 && batch.last_step - batch.first_step > 1) preempt(slot);
 }
 
-void Scheduler::State::compute_ended(Instance& in) {
+DF_INLINE void Scheduler::State::compute_ended(Instance& in) {
   in.running = kNoSlot;
   in.running_until = now;
-  freed(in.key.id);
+  freed(in);
 }
 
 void Scheduler::State::batch_started(const Event& event) {
@@ -74,21 +74,22 @@ void Scheduler::State::batch_started(const Event& event) {
     stale();
     return;
   }
-  start(event.command);
+  start_batch(command->batch);
 }
 
 // ---- ends --------------------------------------------------------------------------------------
 
-void Scheduler::State::settle_edits(Batch& batch) {
-  for (const std::uint32_t slot : batch.edits) commands.release(slot);
+DF_INLINE void Scheduler::State::settle_edits(Batch& batch) {
+  for (const std::uint32_t slot : batch.edits) free_command(slot);
   batch.edits.clear();
 }
 
 void Scheduler::State::drop_batch(std::uint32_t slot) {
   Batch& batch = batches[slot];
   settle_edits(batch);
-  const WeightsId weights = setup.graph.nodes[batch.node.index()].weights;
-  erase_value(by_weights[weights.index()].open_batches, slot);
+  if (batches_form) {
+    erase_value(by_weights[facts[batch.node.index()].weights.index()].open_batches, slot);
+  }
   batch.command = {};
   batches.release(slot);
 }
@@ -102,46 +103,48 @@ void Scheduler::State::batch_finished(const Event& event) {
     return;
   }
   const std::uint32_t slot = command->batch;
-  if (batches[slot].phase == Batch::Phase::queued)
-    start(event.command);  // its start was never told
-  settle(*command);
   Batch& batch = batches[slot];
+  if (batch.phase == Batch::Phase::queued) start_batch(slot);  // its start was never told
+  settle(*command);
   compute_ended(*in);
-  costs.observe(batch.node, batch.shape, costs.class_of(in->role),
-                static_cast<std::uint32_t>(batch.members.size()), batch.first_step, batch.last_step,
-                event.compute);
+  const RoleLimits& limit = limits[in->role.index()];
+  if (costs.learns()) {
+    costs.observe(batch.node, batch.shape, limit.cost_class,
+                  static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
+                  batch.last_step, event.compute);
+  }
   if (event.started.valid()) start(event.started);
 
-  const bool limited = setup.roles[in->role.index()].output_slots != kUnlimited;
+  const bool limited = limit.output_slots != kUnlimited;
   affected.clear();
   batch.unsent = 0;
-  for (std::size_t i = 0; i < batches[slot].members.size(); ++i) {
-    BatchMemberRecord member = batches[slot].members[i];
-    finish_member(batches[slot], slot, member, outcome_of(event, member.request), limited);
+  // By place: no new batch is made here, but a member may end its request.
+  for (std::size_t i = 0; i < batch.members.size(); ++i) {
+    BatchMemberRecord member = batch.members[i];
+    finish_member(batch, slot, member, outcome_of(event, member.request), limited);
   }
-  Batch& ended = batches[slot];
-  settle_edits(ended);
-  if (limited && ended.unsent > 0) {
-    ended.phase = Batch::Phase::sending;
-    ++in->hosted[ended.hosted].outputs;
-  } else if (limited) {
-    ended.phase = Batch::Phase::sending;
-    ++in->hosted[ended.hosted].outputs;
-    sending_done(slot);
+  if (limited) {
+    settle_edits(batch);
+    batch.phase = Batch::Phase::sending;
+    ++in->hosted[batch.hosted].outputs;
+    if (batch.unsent == 0) sending_done(slot);
   } else {
     drop_batch(slot);
   }
+  make_room(in->machine);
   if (!affected.empty()) retry_all(std::vector<std::uint32_t>(affected));
 }
 
-void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemberRecord& member,
-                                     const MemberOutcome* outcome, bool limited) {
-  if (find(member.state) != nullptr) free_handle(member.state);  // the preempt came too late
+DF_INLINE void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
+                                               BatchMemberRecord& member,
+                                               const MemberOutcome* outcome, bool limited) {
+  if (member.state.valid() && find(member.state) != nullptr) {
+    free_handle(member.state);  // the preempt came too late
+  }
   HandleRecord* handle = find(member.output);
   const bool good = outcome != nullptr && outcome->kind == MemberOutcome::Kind::output;
   if (handle != nullptr && good) {
-    handle->phase = HandleRecord::Phase::held;
-    handle->bytes = outcome->bytes;
+    hold(member.output, outcome->bytes);
   } else if (handle != nullptr) {
     free_handle(member.output);
     handle = nullptr;
@@ -151,21 +154,20 @@ void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot, BatchMemb
     return;
   }
   const std::uint32_t request = member.request.slot;
-  const std::uint16_t position = position_of(batch.node);
-  StageRecord& record = stage(request, position);
   if (!good) {
-    record.wait_again();
+    stage(request, batch.node).wait_again();
     affected.push_back(request);
     return;
   }
   if (handle != nullptr && limited) handle->batch = slot;
-  if (setup.has_output[batch.node.index()] != 0 && !requests[request].first_output.valid()) {
+  if (facts[batch.node.index()].to_controller && !requests[request].first_output.valid()) {
     requests[request].first_output = member.output;
   }
-  complete_stage(request, position);
+  complete_stage(request, batch.node);
+  if (!limited) return;
   handle = find(member.output);
-  if (limited && handle != nullptr && handle->unsent > 0 && handle->batch == slot) {
-    ++batches[slot].unsent;
+  if (handle != nullptr && handle->unsent > 0 && handle->batch == slot) {
+    ++batch.unsent;
   } else if (handle != nullptr && handle->batch == slot) {
     handle->batch = kNoSlot;
   }
@@ -191,10 +193,9 @@ void Scheduler::State::batch_preempted(const Event& event) {
     if (member.output.valid() && find(member.output) != nullptr) free_handle(member.output);
     const MemberOutcome* outcome = outcome_of(event, member.request);
     const bool kept = outcome != nullptr && outcome->kind == MemberOutcome::Kind::state;
-    if (HandleRecord* state = find(member.state)) {
+    if (find(member.state) != nullptr) {
       if (kept) {
-        state->phase = HandleRecord::Phase::held;
-        state->bytes = outcome->bytes;
+        hold(member.state, outcome->bytes);
       } else {
         free_handle(member.state);
       }
@@ -204,7 +205,7 @@ void Scheduler::State::batch_preempted(const Event& event) {
       if (kept) release_when_free(member.state);
       continue;
     }
-    StageRecord& record = stage(member.request.slot, position_of(batch.node));
+    StageRecord& record = stage(member.request.slot, batch.node);
     record.wait_again();
     if (kept) {
       if (record.resume.valid()) release_when_free(record.resume);
@@ -244,13 +245,13 @@ void Scheduler::State::batch_revoked(const Event& event) {
   const std::uint32_t slot = command->batch;
   settle(*command);
   leave_queue(*in, slot);
-  freed(in->key.id);
+  freed(*in);
   Batch& batch = batches[slot];
   for (const BatchMemberRecord& member : batch.members) {
     if (find(member.output) != nullptr) free_handle(member.output);
     has_left(slot, member);
     if (member.dead || !alive(member.request)) continue;
-    StageRecord& record = stage(member.request.slot, position_of(batch.node));
+    StageRecord& record = stage(member.request.slot, batch.node);
     record.wait_again();
     record.keep_ready = true;
     // Its inputs are still with their holders; one that was lost meanwhile is made again.
@@ -266,7 +267,7 @@ void Scheduler::State::fail_members(std::uint32_t slot, std::vector<std::uint32_
     if (find(member.output) != nullptr) free_handle(member.output);
     if (find(member.state) != nullptr) free_handle(member.state);
     if ((member.dead && !readmit(slot, member)) || !alive(member.request)) continue;
-    StageRecord& record = stage(member.request.slot, position_of(batch.node));
+    StageRecord& record = stage(member.request.slot, batch.node);
     record.wait_again();
     if (std::find(hit.begin(), hit.end(), member.request.slot) == hit.end()) {
       hit.push_back(member.request.slot);
@@ -289,7 +290,7 @@ void Scheduler::State::batch_refused(const Event& event) {
   } else {
     compute_ended(*in);
   }
-  freed(in->key.id);
+  freed(*in);
   if (event.started.valid()) start(event.started);
   affected.clear();
   fail_members(slot, affected);
@@ -300,7 +301,7 @@ void Scheduler::State::batch_refused(const Event& event) {
 bool Scheduler::State::readmit(std::uint32_t slot, BatchMemberRecord& member) {
   if (!member.dead || !alive(member.request)) return false;
   Batch& batch = batches[slot];
-  StageRecord& record = stage(member.request.slot, position_of(batch.node));
+  StageRecord& record = stage(member.request.slot, batch.node);
   if (record.leaving != slot) return false;
   record.leaving = kNoSlot;
   DF_CHECK(record.phase == Phase::waiting);
@@ -332,7 +333,7 @@ void Scheduler::State::kill_member(std::uint32_t slot, RequestKey request) {
   DF_CHECK(member != batch.members.end());
   member->dead = true;
   --batch.live;
-  StageRecord& record = stage(request.slot, position_of(batch.node));
+  StageRecord& record = stage(request.slot, batch.node);
   record.output = {};
   record.batch = kNoSlot;
   if (batch.phase == Batch::Phase::running) {
@@ -460,7 +461,7 @@ void Scheduler::State::edit_too_late(const Event& event) {
   has_left(slot, gone);
   if (gone.dead || !alive(gone.request)) return;
   --batch.live;
-  StageRecord& record = stage(gone.request.slot, position_of(batch.node));
+  StageRecord& record = stage(gone.request.slot, batch.node);
   record.wait_again();
   restore(gone.request.slot);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
@@ -11,52 +12,8 @@ using Phase = StageRecord::Phase;
 
 // ---- acceptance --------------------------------------------------------------------------------
 
-bool Scheduler::State::blocked(const Instance& in, std::uint8_t hosted) const {
-  const std::uint32_t slots = setup.roles[in.role.index()].output_slots;
-  return slots != kUnlimited && in.hosted[hosted].outputs > slots;
-}
-
-int Scheduler::State::hosted_position(const Instance& in, WeightsId weights) const {
-  for (std::size_t i = 0; i < in.hosted.size(); ++i) {
-    if (in.hosted[i].weights == weights) return static_cast<int>(i);
-  }
-  return -1;
-}
-
-Acceptance Scheduler::State::acceptance(const Instance& in, std::uint8_t hosted) const {
-  Acceptance a;
-  a.available_at = in.running_until + in.queued_work + in.bound_work;
-  if (in.life != Instance::Life::ready) return a;
-  const std::uint32_t slots = setup.roles[in.role.index()].input_slots;
-  const std::uint32_t used = in.hosted[hosted].used_slots;
-  a.idle = in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted);
-  a.free_slots = slots == kUnlimited ? kUnlimited - used : (used < slots ? slots - used : 0);
-  a.accepts = a.idle || a.free_slots > 0;
-  if (!setup.pull && !in.bound.empty()) {
-    // Push: whoever is ready can be bound to; what waits for it counts.
-    const auto bound = static_cast<std::uint32_t>(in.bound[hosted].size());
-    a.idle = a.idle && bound == 0;
-    a.free_slots = a.free_slots > bound ? a.free_slots - bound : 0;
-    a.accepts = true;
-  }
-  return a;
-}
-
-void Scheduler::State::touch(InstanceId id) {
-  Instance& in = instances[id.index()];
-  if (in.dirty) return;
-  in.dirty = true;
-  dirty_instances.push_back(id);
-}
-
-void Scheduler::State::freed(InstanceId id) {
-  touch(id);
-  if (std::find(freed_instances.begin(), freed_instances.end(), id) == freed_instances.end()) {
-    freed_instances.push_back(id);
-  }
-}
-
-void Scheduler::State::flush() {
+/// Routing hears of changes when it is asked, not before.
+DF_INLINE void Scheduler::State::flush() {
   for (const InstanceId id : dirty_instances) {
     Instance& in = instances[id.index()];
     in.dirty = false;
@@ -68,14 +25,14 @@ void Scheduler::State::flush() {
   dirty_instances.clear();
 }
 
-Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
+DF_INLINE Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
   flush();
   RoutingQuestion question;
   question.now = now;
   question.node = r.node;
   const RequestRecord& request = requests[r.request];
   question.shape = request.shape;
-  question.first_step = stage(r.request, position_of(r.node)).next_step;
+  question.first_step = stage(r.request, r.node).next_step;
   question.last_step = costs.steps(request.shape);
   if (setup.transfers) {
     double bytes = 0;
@@ -93,21 +50,22 @@ Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
 
 void Scheduler::State::dispatch() {
   if (!ready.empty()) offer_to_holders();
-  fill_freed();
+  if (!freed_instances.empty()) fill_freed();
   for (std::size_t i = 0; i < ready.size(); ++i) offer(ready[i]);
   ready.clear();
   for (std::size_t i = 0; i < stages_to_fill.size(); ++i) fill_stage(stages_to_fill[i]);
   stages_to_fill.clear();
-  fill_freed();  // whose output slot became free because its receiver was chosen just now
-  flush();
+  // Whose output slot became free because its receiver was chosen just now.
+  if (!freed_instances.empty()) fill_freed();
 }
 
-void Scheduler::State::fill_freed() {
+DF_INLINE void Scheduler::State::fill_freed() {
   for (std::size_t i = 0; i < freed_instances.size(); ++i) fill(freed_instances[i]);
+  for (const InstanceId id : freed_instances) instances[id.index()].freed = false;
   freed_instances.clear();
 }
 
-void Scheduler::State::offer_to_holders() {
+DF_INLINE void Scheduler::State::offer_to_holders() {
   for (std::size_t i = 0; i < ready.size();) {
     if (!offer_to_holder(i)) ++i;
   }
@@ -116,96 +74,104 @@ void Scheduler::State::offer_to_holders() {
 /// "A request goes on at the instance that holds its input if that instance hosts the stage and can
 /// accept." Members of one ended batch stay together. True: the entry (and maybe others) left
 /// `ready`.
-bool Scheduler::State::offer_to_holder(std::size_t place) {
+DF_INLINE bool Scheduler::State::offer_to_holder(std::size_t place) {
   const Ready r = ready[place];
-  const StageRecord& record = stage(r.request, position_of(r.node));
-  const StageNode& info = setup.graph.nodes[r.node.index()];
-  InstanceId holder = kController;
-  if (const HandleRecord* state = find(record.resume)) holder = state->holder.id;
-  if (!record.resume.valid()) {
-    for (const NodeId before : info.after) {
-      const HandleRecord* handle = find(stage(r.request, position_of(before)).output);
-      if (handle == nullptr) continue;
-      const Instance& in = instances[handle->holder.id.index()];
-      if (handle->holder == in.key && hosted_position(in, info.weights) >= 0) holder = in.key.id;
-    }
-  }
-  if (holder == kController) return false;
-  Instance& in = instances[holder.index()];
-  const int hosted = hosted_position(in, info.weights);
-  if (hosted < 0 || in.life != Instance::Life::ready) return false;
+  Instance* holder = holder_of(r);
+  if (holder == nullptr || holder->life != Instance::Life::ready) return false;
+  Instance& in = *holder;
+  const int hosted = hosted_position(in, facts[r.node.index()].weights);
+  if (hosted < 0) return false;
   const Acceptance a = acceptance(in, static_cast<std::uint8_t>(hosted));
   if (!(a.idle || a.free_slots > 0)) return false;
-  one_entry.clear();
+  const StageRecord& record = stage(r.request, r.node);
+  together.clear();
   const std::uint32_t limit = largest_batch(in);
   const std::uint32_t shape = requests[r.request].shape;
-  for (std::size_t i = place; i < ready.size() && one_entry.size() < limit;) {
+  for (std::size_t i = place; i < ready.size() && together.size() < limit;) {
     const Ready& other = ready[i];
-    const StageRecord& theirs = stage(other.request, position_of(other.node));
-    const auto holds_theirs = [&] {
-      for (const NodeId before : setup.graph.nodes[other.node.index()].after) {
-        const HandleRecord* handle = find(stage(other.request, position_of(before)).output);
-        if (handle != nullptr && handle->holder == in.key) return true;
-      }
-      return false;
-    };
-    if (one_entry.empty() || (other.node == r.node && requests[other.request].shape == shape &&
-                              theirs.next_step == record.next_step && holds_theirs())) {
-      one_entry.push_back(entry_of(other));
+    const bool alike = other.node == r.node && requests[other.request].shape == shape &&
+                       stage(other.request, other.node).next_step == record.next_step;
+    if (together.empty() || (alike && holds_input_of(in, other))) {
+      together.push_back(entry_of(other));
       ready.erase(ready.begin() + static_cast<std::ptrdiff_t>(i));
     } else {
       ++i;
     }
   }
-  assign(in, static_cast<std::uint8_t>(hosted), one_entry);
+  assign(in, static_cast<std::uint8_t>(hosted), together);
   return true;
 }
 
-QueueEntry Scheduler::State::entry_of(const Ready& r) {
-  return {stage(r.request, position_of(r.node)).queue_key, requests[r.request].number, r.request,
-          r.node};
+/// The instance that hosts the stage and holds its state, or an input of it; or null.
+DF_INLINE Instance* Scheduler::State::holder_of(const Ready& r) {
+  const StageRecord& record = stage(r.request, r.node);
+  if (record.resume.valid()) {
+    const HandleRecord* state = find(record.resume);
+    if (state == nullptr || state->holder.id == kController) return nullptr;
+    return &instances[state->holder.id.index()];
+  }
+  const NodeFacts& known = facts[r.node.index()];
+  if (!known.may_stay) return nullptr;
+  Instance* holder = nullptr;
+  const auto look_at = [&](NodeId before) {
+    const HandleRecord* handle = find(stage(r.request, before).output);
+    if (handle == nullptr) return;
+    Instance& in = instances[handle->holder.id.index()];
+    if (handle->holder == in.key && hosted_position(in, known.weights) >= 0) holder = &in;
+  };
+  if (known.predecessors == 1) {
+    look_at(known.before);
+  } else {
+    for (const NodeId before : setup.graph.nodes[r.node.index()].after) look_at(before);
+  }
+  return holder;
 }
 
-void Scheduler::State::offer(const Ready& r) {
-  const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
-  StageState& state = by_weights[weights.index()];
+bool Scheduler::State::holds_input_of(const Instance& in, const Ready& r) {
+  for (const NodeId before : setup.graph.nodes[r.node.index()].after) {
+    const HandleRecord* handle = find(stage(r.request, before).output);
+    if (handle != nullptr && handle->holder == in.key) return true;
+  }
+  return false;
+}
+
+DF_INLINE void Scheduler::State::offer(const Ready& r) {
   if (!setup.pull) {
     offer_push(r);
     return;
   }
-  const bool waits = policies.batching->wait().ns > 0;
-  if (state.queue.empty() && !waits) {
+  const WeightsId weights = facts[r.node.index()].weights;
+  if (by_weights[weights.index()].queue.empty() && batch_wait.ns == 0) {
     const Choice choice = choose(weights, r);
-    if (!choice.idle && policies.preemption->enabled() && offer_to_victim(r)) return;
-    if (!choice.idle && try_extend(r)) return;
+    if (!choice.idle && preemption_on && offer_to_victim(r)) return;
+    if (!choice.idle && batches_form && try_extend(r)) return;
     if (choice.instance != kController) {
       Instance& in = instances[choice.instance.index()];
-      const int hosted = hosted_position(in, weights);
       if (largest_batch(in) == 1) {
-        one_entry.assign(1, entry_of(r));
-        assign(in, static_cast<std::uint8_t>(hosted), one_entry);
+        const QueueEntry entry = entry_of(r);
+        assign(in, static_cast<std::uint8_t>(hosted_position(in, weights)), {&entry, 1});
         return;
       }
       // Those that became ready together may go together.
     }
-  } else if (try_extend(r)) {
+  } else if (batches_form && try_extend(r)) {
     return;
   }
   wait_in_queue(r);
 }
 
-void Scheduler::State::wait_in_queue(const Ready& r) {
-  const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
+DF_INLINE void Scheduler::State::wait_in_queue(const Ready& r) {
+  const WeightsId weights = facts[r.node.index()].weights;
   by_weights[weights.index()].queue.insert(entry_of(r));
-  if (policies.batching->largest(2) > 1 &&
+  if (batches_form &&
       std::find(stages_to_fill.begin(), stages_to_fill.end(), weights) == stages_to_fill.end()) {
     stages_to_fill.push_back(weights);
   }
-  if (policies.preemption->enabled()) try_preempt(r);
+  if (preemption_on) try_preempt(r);
 }
 
 void Scheduler::State::offer_push(const Ready& r) {
-  const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
+  const WeightsId weights = facts[r.node.index()].weights;
   const Choice choice = choose(weights, r);
   if (choice.instance == kController) {
     by_weights[weights.index()].queue.insert(
@@ -214,17 +180,16 @@ void Scheduler::State::offer_push(const Ready& r) {
   }
   Instance& in = instances[choice.instance.index()];
   const auto hosted = static_cast<std::uint8_t>(hosted_position(in, weights));
-  stage(r.request, position_of(r.node)).bound = in.key.id;
+  stage(r.request, r.node).bound = in.key.id;
   in.bound[hosted].insert(entry_of(r));
   in.bound_work += costs.whole(r.node, requests[r.request].shape, costs.class_of(in.role));
-  touch(in.key.id);
+  touch(in);
   fill(in.key.id);
 }
 
 bool Scheduler::State::try_extend(const Ready& r) {
-  if (policies.batching->largest(2) <= 1) return false;
-  const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
-  StageRecord& record = stage(r.request, position_of(r.node));
+  const WeightsId weights = facts[r.node.index()].weights;
+  StageRecord& record = stage(r.request, r.node);
   for (const std::uint32_t slot : by_weights[weights.index()].open_batches) {
     Batch& batch = batches[slot];
     const Instance& in = instances[batch.instance.index()];
@@ -240,7 +205,6 @@ bool Scheduler::State::try_extend(const Ready& r) {
     command.target = batch.command;
     command.request = requests[r.request].key(r.request);
     batch.edits.push_back(key.slot);
-    one_entry.assign(1, entry);
     const std::size_t at = out->actions.size();
     Action& action = emit(ActionKind::extend);
     action.instance = in.key;
@@ -248,9 +212,7 @@ bool Scheduler::State::try_extend(const Ready& r) {
     action.target = batch.command;
     action.node = batch.node;
     action.weights = weights;
-    Action copy = action;
-    add_members(batch, slot, one_entry, copy);
-    out->actions[at] = copy;
+    add_members(batch, slot, {&entry, 1}, at);
     batch.members.back().extend = key.slot;
     return true;
   }
@@ -261,16 +223,15 @@ bool Scheduler::State::try_extend(const Ready& r) {
 
 /// With a batch wait: is the head's group full, or has it waited long enough? Arms the wait
 /// otherwise.
-bool Scheduler::State::may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
-  const Duration wait = policies.batching->wait();
-  if (wait.ns <= 0 || limit <= 1) return true;
+bool Scheduler::State::group_is_full(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
+  const Duration wait = batch_wait;
   const QueueEntry& head = queue.front();
-  const StageRecord& first = stage(head.request, position_of(head.node));
+  const StageRecord& first = stage(head.request, head.node);
   if (first.ready + wait <= now) return true;
   std::uint32_t alike = 0;
   queue.for_each([&](const QueueEntry& entry) {
     if (entry.node == head.node && requests[entry.request].shape == requests[head.request].shape &&
-        stage(entry.request, position_of(entry.node)).next_step == first.next_step) {
+        stage(entry.request, entry.node).next_step == first.next_step) {
       ++alike;
     }
     return alike < limit;
@@ -289,10 +250,10 @@ void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
     return;
   }
   const std::uint32_t shape = requests[head.request].shape;
-  const std::uint32_t next_step = stage(head.request, position_of(head.node)).next_step;
+  const std::uint32_t next_step = stage(head.request, head.node).next_step;
   queue.for_each([&](const QueueEntry& entry) {
     if (entry.node == head.node && requests[entry.request].shape == shape &&
-        stage(entry.request, position_of(entry.node)).next_step == next_step) {
+        stage(entry.request, entry.node).next_step == next_step) {
       taken.push_back(entry);
     }
     return taken.size() < limit;
@@ -300,18 +261,14 @@ void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
   for (const QueueEntry& entry : taken) queue.erase(entry);
 }
 
-bool Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue) {
+DF_INLINE void Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted,
+                                                 OrderedQueue& queue) {
   const WeightsId weights = in.hosted[hosted].weights;
   const bool from_bound = &queue != &by_weights[weights.index()].queue;
-  bool any = false;
-  while (!queue.empty()) {
-    const Acceptance a = acceptance(in, hosted);
-    if (in.life != Instance::Life::ready) break;
-    const bool own_slot = (in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted)) ||
-                          in.hosted[hosted].used_slots < setup.roles[in.role.index()].input_slots;
-    if (!a.accepts || !own_slot) break;
-    if (!may_form_batch(queue, weights, largest_batch(in))) break;
-    take_batch(queue, largest_batch(in));
+  const std::uint32_t limit = largest_batch(in);
+  while (!queue.empty() && has_room(in, hosted)) {
+    if (!may_form_batch(queue, weights, limit)) break;
+    take_batch(queue, limit);
     if (from_bound) {
       for (const QueueEntry& entry : taken) {
         in.bound_work -=
@@ -319,9 +276,7 @@ bool Scheduler::State::fill_stage_from(Instance& in, std::uint8_t hosted, Ordere
       }
     }
     assign(in, hosted, taken);
-    any = true;
   }
-  return any;
 }
 
 void Scheduler::State::fill(InstanceId id) {
@@ -329,7 +284,8 @@ void Scheduler::State::fill(InstanceId id) {
   if (in.life != Instance::Life::ready) return;
   for (std::uint8_t i = 0; i < in.hosted.size(); ++i) {
     if (!in.bound.empty()) fill_stage_from(in, i, in.bound[i]);
-    fill_stage_from(in, i, by_weights[in.hosted[i].weights.index()].queue);
+    OrderedQueue& queue = by_weights[in.hosted[i].weights.index()].queue;
+    if (!queue.empty()) fill_stage_from(in, i, queue);
   }
 }
 
@@ -343,171 +299,6 @@ void Scheduler::State::fill_stage(WeightsId weights) {
     if (!may_form_batch(state.queue, weights, largest_batch(in))) break;
     take_batch(state.queue, largest_batch(in));
     assign(in, static_cast<std::uint8_t>(hosted_position(in, weights)), taken);
-  }
-}
-
-// ---- assignment --------------------------------------------------------------------------------
-
-std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint32_t slot) {
-  const Batch& batch = batches[slot];
-  std::size_t place = in.queue.size();
-  while (place > 0) {
-    const Batch& other = batches[in.queue[place - 1]];
-    const bool earlier = batch.hosted < other.hosted ||
-                         (batch.hosted == other.hosted && batch.queue_key < other.queue_key);
-    if (!earlier) break;
-    --place;
-  }
-  in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
-  return static_cast<std::uint32_t>(place);
-}
-
-void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
-                              const std::vector<QueueEntry>& entries) {
-  const QueueEntry& head = entries.front();
-  const std::uint32_t slot = batches.allocate();
-  CommandRecord& command = new_command(ActionKind::enqueue, in.key);
-  command.batch = slot;
-  Batch& batch = batches[slot];
-  batch.command = command.key;
-  batch.phase = Batch::Phase::queued;
-  batch.revoking = batch.preempting = batch.told = false;
-  batch.instance = in.key.id;
-  batch.hosted = hosted;
-  batch.node = head.node;
-  batch.shape = requests[head.request].shape;
-  batch.first_step = stage(head.request, position_of(head.node)).next_step;
-  batch.last_step = costs.steps(batch.shape);
-  batch.live = batch.counted_transfers = batch.ended_transfers = batch.unsent = 0;
-  batch.queue_key = head.key;
-  batch.expected = {};
-  batch.members.clear();
-  batch.transfers.clear();
-  batch.edits.clear();
-
-  const Role& role = setup.roles[in.role.index()];
-  const StageNode& info = setup.graph.nodes[head.node.index()];
-  if (role.output_slots != kUnlimited) {
-    const std::size_t consumers =
-        info.before.size() + (setup.has_output[head.node.index()] != 0 ? 1U : 0U);
-    batch.told = consumers > 0 && !setup.transfers;
-    for (const NodeId next : info.before) {
-      batch.told = batch.told || setup.graph.nodes[next.index()].after.size() > 1;
-    }
-    batch.counted_transfers = static_cast<std::uint32_t>(consumers * entries.size());
-  }
-  ++in.hosted[hosted].used_slots;
-
-  const std::size_t at = out->actions.size();
-  emit(ActionKind::enqueue);
-  Action action = out->actions[at];
-  action.instance = in.key;
-  action.command = batch.command;
-  action.node = head.node;
-  action.weights = info.weights;
-  action.first_step = batch.first_step;
-  action.last_step = batch.last_step;
-  action.place = place_in_queue(in, slot);
-  action.output_transfers =
-      role.output_slots == kUnlimited ? 0 : (batch.told ? kTold : batch.counted_transfers);
-  add_members(batch, slot, entries, action);
-  out->actions[at] = action;
-  if (role.max_batch > 1 && policies.batching->largest(2) > 1 &&
-      batch.members.size() < largest_batch(in)) {
-    by_weights[info.weights.index()].open_batches.push_back(slot);
-  }
-  touch(in.key.id);
-  if (!policies.preemption->enabled()) return;
-  for (const BatchMemberRecord& member : batches[slot].members) {
-    preempt_if_urgent(in, member.request.slot);
-  }
-}
-
-std::uint32_t Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
-                                            const std::vector<QueueEntry>& entries,
-                                            Action& action) {
-  Instance& in = instances[batch.instance.index()];
-  const StageNode& info = setup.graph.nodes[batch.node.index()];
-  const std::size_t consumers =
-      info.before.size() + (setup.has_output[batch.node.index()] != 0 ? 1U : 0U);
-  action.first_member = static_cast<std::uint32_t>(out->members.size());
-  action.members = static_cast<std::uint32_t>(entries.size());
-  for (const QueueEntry& entry : entries) {
-    const RequestKey key = requests[entry.request].key(entry.request);
-    StageRecord& record = stage(entry.request, position_of(entry.node));
-    if (!requests[entry.request].started) {
-      requests[entry.request].started = true;
-      --waiting_to_start;
-    }
-    record.phase = Phase::assigned;
-    record.batch = slot;
-    record.bound = kController;
-    record.open_inputs = 0;
-    ++record.attempt;
-    if (consumers > 0) {
-      record.output = new_handle(HandleRecord::Kind::output, in.key, key, entry.node);
-      find(record.output)->consumers = readers_left(entry.request, entry.node);
-    }
-    batch.members.push_back({key, record.output, {}, kNoSlot, false});
-    ++batch.live;
-    BatchMember member;
-    member.request = key;
-    member.output = record.output;
-    member.state = record.resume;
-    out->members.push_back(member);
-  }
-  // Inputs after the members, so that both stand together in the buffer.
-  for (std::uint32_t i = 0; i < action.members; ++i) {
-    BatchMember member = out->members[action.first_member + i];
-    member.first_input = static_cast<std::uint32_t>(out->inputs.size());
-    add_inputs(batch, slot, entries[i], member);
-    member.inputs = static_cast<std::uint32_t>(out->inputs.size()) - member.first_input;
-    out->members[action.first_member + i] = member;
-  }
-  in.queued_work -= batch.expected;
-  batch.expected = costs.seconds(batch.node, batch.shape, costs.class_of(in.role),
-                                 static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
-                                 batch.last_step);
-  in.queued_work += batch.expected;
-  return action.members;
-}
-
-/// Stages that have not finished with this one's output, and the controller where it goes there.
-std::uint16_t Scheduler::State::readers_left(std::uint32_t request, NodeId node) {
-  std::uint16_t readers = setup.has_output[node.index()] != 0 ? 1 : 0;
-  for (const NodeId next : setup.graph.nodes[node.index()].before) {
-    if (stage(request, position_of(next)).phase != Phase::done) ++readers;
-  }
-  return readers;
-}
-
-void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot, const QueueEntry& entry,
-                                  BatchMember& member) {
-  const StageNode& info = setup.graph.nodes[entry.node.index()];
-  if (member.state.valid()) {
-    add_input(batch, slot, entry.request, member.state);
-  } else if (info.after.empty()) {
-    if (requests[entry.request].input.valid()) {
-      add_input(batch, slot, entry.request, requests[entry.request].input);
-    }
-  } else {
-    for (const NodeId before : info.after) {
-      add_input(batch, slot, entry.request, stage(entry.request, position_of(before)).output);
-    }
-  }
-  note_bound(entry.request, entry.node);
-}
-
-void Scheduler::State::add_input(Batch& batch, std::uint32_t slot, std::uint32_t request,
-                                 HandleKey key) {
-  const HandleRecord* handle = find(key);
-  DF_CHECK(handle != nullptr, "an input of request {} is gone", requests[request].number);
-  const Instance& in = instances[batch.instance.index()];
-  const bool transferred = setup.transfers && handle->holder != in.key;
-  out->inputs.push_back({key, transferred});
-  if (transferred) {
-    ++stage(request, position_of(batch.node)).open_inputs;
-    transfer(key, in.key, slot, requests[request].key(request));
   }
 }
 
@@ -530,7 +321,7 @@ RunningBatch Scheduler::State::running_batch(std::uint32_t slot) const {
 
 /// The batch of this stage that yields to the request, or kNoSlot.
 std::uint32_t Scheduler::State::find_victim(const Ready& r) {
-  const WeightsId weights = setup.graph.nodes[r.node.index()].weights;
+  const WeightsId weights = facts[r.node.index()].weights;
   running_batches.clear();
   for (const InstanceId id : by_weights[weights.index()].hosts) {
     const Instance& in = instances[id.index()];
@@ -549,8 +340,8 @@ bool Scheduler::State::offer_to_victim(const Ready& r) {
   Instance& in = instances[batches[victim].instance.index()];
   const std::uint8_t hosted = batches[victim].hosted;
   if (acceptance(in, hosted).free_slots == 0) return false;
-  one_entry.assign(1, entry_of(r));
-  assign(in, hosted, one_entry);
+  const QueueEntry entry = entry_of(r);
+  assign(in, hosted, {&entry, 1});
   return true;
 }
 
@@ -572,7 +363,7 @@ void Scheduler::State::try_preempt(const Ready& r) {
   const std::uint32_t victim = find_victim(r);
   if (victim == kNoSlot) return;
   Instance& in = instances[batches[victim].instance.index()];
-  const std::int64_t key = stage(r.request, position_of(r.node)).queue_key;
+  const std::int64_t key = stage(r.request, r.node).queue_key;
   if (!in.queue.empty()) {
     const std::uint32_t last = in.queue.back();
     if (batches[last].queue_key > key) revoke(last);

@@ -20,7 +20,8 @@ void Scheduler::State::timers_due() {
         stages_to_fill.push_back(weights);
       }
       if (!setup.pull) {
-        for (const InstanceId host : by_weights[weights.index()].hosts) freed(host);
+        for (const InstanceId host : by_weights[weights.index()].hosts)
+          freed(instances[host.index()]);
       }
     } else if (id == elasticity_timer()) {
       run_elasticity();
@@ -33,10 +34,8 @@ void Scheduler::State::timers_due() {
 
 /// The world is asked for a timer only when an earlier instant is needed than it was asked for.
 void Scheduler::State::arm() {
-  const TimePoint next = timers.next();
-  if (next >= armed) return;
-  armed = next;
-  emit(ActionKind::arm_timer).at = next;
+  armed = timers.next();
+  emit(ActionKind::arm_timer).at = armed;
 }
 
 void Scheduler::State::view_fleet() {

@@ -24,21 +24,20 @@ HandleKey Scheduler::State::new_handle(HandleRecord::Kind kind, InstanceKey hold
   return {slot, handle.generation};
 }
 
-HandleRecord* Scheduler::State::find(HandleKey key) {
-  if (!key.valid() || !handles.live(key.slot)) return nullptr;
-  HandleRecord& handle = handles[key.slot];
-  return handle.generation == key.generation ? &handle : nullptr;
-}
-
 /// The handle is no more: released, lost, or never made.
 void Scheduler::State::free_handle(HandleKey key) {
   HandleRecord* handle = find(key);
   DF_CHECK(handle != nullptr);
-  Instance& holder = instances[handle->holder.id.index()];
-  if (holder.key == handle->holder || handle->holder.id == kController) --holder.handles;
-  handle->generation = 0;
-  handles.release(key.slot);
-  if (holder.key.id != kController) stop_if_free(holder);
+  free_handle(*handle, key.slot);
+}
+
+void Scheduler::State::free_handle(HandleRecord& handle, std::uint32_t slot) {
+  Instance& holder = instances[handle.holder.id.index()];
+  if (holder.key == handle.holder || handle.holder.id == kController) --holder.handles;
+  if (handle.phase == HandleRecord::Phase::held) leave_memory(handle);
+  handle.generation = 0;
+  handles.release(slot);
+  if (holder.stop_when_free) stop_if_free(holder);
 }
 
 void Scheduler::State::consume(HandleKey key) {
@@ -52,11 +51,12 @@ void Scheduler::State::release_when_free(HandleKey key) {
   HandleRecord* handle = find(key);
   if (handle == nullptr || handle->phase == HandleRecord::Phase::releasing) return;
   if (handle->phase == HandleRecord::Phase::expected) return;  // its batch decides
-  park(key);
+  if (handle->unsent > 0) park(key);
   if (handle->open_transfers > 0) {
     handle->doomed = true;
     return;
   }
+  leave_memory(*handle);
   handle->phase = HandleRecord::Phase::releasing;
   release(key, handle->holder);
 }
@@ -78,7 +78,7 @@ void Scheduler::State::handle_released(const Event& event) {
   }
   const HandleKey key = command->handle;
   settle(*command);
-  if (find(key) != nullptr) free_handle(key);
+  if (HandleRecord* handle = find(key)) free_handle(*handle, key.slot);
 }
 
 // ---- transfers ---------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ void Scheduler::State::transfer_ended(const Event& event) {
     return;
   }
   const CommandRecord command = *found;
-  if (command.cancelled_by != kNoSlot) commands.release(command.cancelled_by);
+  if (command.cancelled_by != kNoSlot) free_command(command.cancelled_by);
   settle(*found);
   const bool finished = event.kind == EventKind::transfer_finished;
   const bool for_batch = command.batch != kNoSlot;
@@ -169,14 +169,14 @@ void Scheduler::State::transfer_ended(const Event& event) {
 void Scheduler::State::note_landed(Batch& batch, std::uint32_t batch_slot,
                                    const CommandRecord& command) {
   const std::uint32_t request = command.request.slot;
-  StageRecord& record = stage(request, position_of(batch.node));
+  StageRecord& record = stage(request, batch.node);
   if (record.batch != batch_slot) return;
   DF_CHECK(record.open_inputs > 0);
   --record.open_inputs;
-  if (record.open_inputs == 0 && policies.preemption->enabled()) {
+  if (record.open_inputs == 0 && preemption_on) {
     preempt_if_urgent(instances[batch.instance.index()], request);
   }
-  if (setup.graph.nodes[batch.node.index()].after.empty()) return;
+  if (facts[batch.node.index()].predecessors == 0) return;
   const HandleKey last = stage(request, record.last_predecessor).output;
   if (setup.sync_handoff ? record.open_inputs == 0 : command.handle == last) {
     const HandleRecord* handle = find(last);
@@ -189,8 +189,7 @@ void Scheduler::State::note_landed(Batch& batch, std::uint32_t batch_slot,
 
 /// A consumer's receiver is chosen: where no transfer brings the output, its slot is free by this.
 void Scheduler::State::note_bound(std::uint32_t request, NodeId consumer) {
-  const StageRecord& record = stage(request, position_of(consumer));
-  if (setup.graph.nodes[consumer.index()].after.empty()) return;
+  const StageRecord& record = stage(request, consumer);
   const HandleKey last = stage(request, record.last_predecessor).output;
   const HandleRecord* handle = find(last);
   if (handle == nullptr || handle->unsent == 0) return;
@@ -225,7 +224,7 @@ void Scheduler::State::sending_done(std::uint32_t slot) {
     action.target = key;
     action.weights = in.hosted[batch.hosted].weights;
   }
-  freed(in.key.id);
+  freed(in);
   drop_batch(slot);
 }
 

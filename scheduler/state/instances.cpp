@@ -35,17 +35,6 @@ const char* name_of(Instance::Life life) {
   return "?";
 }
 
-Instance* Scheduler::State::present(const Event& event) {
-  const std::size_t index = event.instance.id.index();
-  if (index == 0 || index >= instances.size() ||
-      instances[index].key.incarnation != event.instance.incarnation ||
-      instances[index].life == Life::lost) {
-    stale();
-    return nullptr;
-  }
-  return &instances[index];
-}
-
 void Scheduler::State::instance_event(const Event& event) {
   if (event.kind == EventKind::instance_ready && !event.command.valid()) {
     const std::size_t index = event.instance.id.index();
@@ -149,7 +138,7 @@ void Scheduler::State::rebuild_hosts(const Instance& changed) {
     classes.clear();
     for (const InstanceId id : state.hosts) {
       classes.push_back(costs.class_of(instances[id.index()].role));
-      touch(id);
+      touch(instances[id.index()]);
     }
     policies.routing->set_hosts(hosted.weights, state.hosts, classes);
   }
@@ -172,7 +161,7 @@ void Scheduler::State::become_ready(Instance& in) {
   }
   for (HostedStage& hosted : in.hosted) hosted.used_slots = hosted.outputs = 0;
   rebuild_hosts(in);
-  freed(in.key.id);
+  freed(in);
 }
 
 void Scheduler::State::begin_load(Instance& in, PoolId role) {
@@ -226,7 +215,7 @@ void Scheduler::State::undrain(Instance& in) {
   for (std::uint32_t slot = 0; slot < commands.size(); ++slot) {
     if (commands.live(slot) && commands[slot].kind == ActionKind::drain &&
         commands[slot].addressee == in.key) {
-      commands.release(slot);
+      free_command(slot);
     }
   }
   in.life = Life::ready;
@@ -234,7 +223,7 @@ void Scheduler::State::undrain(Instance& in) {
   Action& action = emit(ActionKind::undrain);
   action.instance = in.key;
   rebuild_hosts(in);
-  freed(in.key.id);
+  freed(in);
 }
 
 void Scheduler::State::drained(Instance& in) {
@@ -295,7 +284,7 @@ void Scheduler::State::lose(Instance& in) {
         if (handle->doomed && handle->open_transfers == 0) release_when_free(command.handle);
       }
     }
-    if (commands.live(slot) && commands[slot].key == command.key) commands.release(slot);
+    if (commands.live(slot) && commands[slot].key == command.key) free_command(slot);
   }
   // Ended batches whose outputs were still being sent.
   for (std::uint32_t slot = 0; slot < batches.size(); ++slot) {
@@ -341,7 +330,7 @@ void Scheduler::State::take_inventory(Instance& in, const Event& event) {
       }
       fail_members(command.batch, hit);
       drop_batch(command.batch);
-      commands.release(slot);
+      free_command(slot);
     } else if (command.kind == ActionKind::transfer && !holds(has.transfers, command.key)) {
       // Asked again: the worker pulls once more.
       const HandleRecord* handle = find(command.handle);
@@ -355,7 +344,7 @@ void Scheduler::State::take_inventory(Instance& in, const Event& event) {
       action.bytes = handle->bytes;
       action.target = command.target;
     } else if (command.kind == ActionKind::release && !holds(has.handles, command.handle)) {
-      commands.release(slot);
+      free_command(slot);
       if (find(command.handle) != nullptr) free_handle(command.handle);
     }
   }
@@ -374,7 +363,7 @@ void Scheduler::State::take_inventory(Instance& in, const Event& event) {
     }
   }
   retry_all(hit);
-  freed(in.key.id);
+  freed(in);
 }
 
 }  // namespace disagfusion::scheduler

@@ -20,6 +20,7 @@ struct StageRecord {
   Phase phase = Phase::waiting;
   std::uint8_t missing = 0;           ///< predecessors that have not finished
   bool keep_ready = false;            ///< queued again as if it had never left the queue
+  bool dropped = false;               ///< its output went once because memory ran out: never again
   bool delivered = false;             ///< a last stage's output that is at the controller
   std::uint8_t last_predecessor = 0;  ///< the predecessor (position in the model) that ended last
   std::uint16_t open_inputs = 0;      ///< transfers on their way to the present batch
@@ -74,7 +75,9 @@ struct HandleRecord {
   InstanceKey holder;
   RequestKey request;
   NodeId node;
+  MachineId host;  ///< held: in whose memory
   std::uint64_t bytes = 0;
+  std::uint64_t order = 0;  ///< held: 1, 2, ... in the order in which outputs came to be
 };
 
 struct CommandRecord {
@@ -115,7 +118,8 @@ struct Batch {
   std::vector<std::uint32_t> edits;  ///< open extend, revoke and preempt commands that target it
 };
 
-struct HostedStage {
+/// Padded: its number on an instance is asked often, and a power of two divides fast.
+struct alignas(16) HostedStage {
   WeightsId weights;
   std::uint32_t used_slots = 0;
   std::uint32_t outputs = 0;  ///< ended batches whose output occupies a slot
@@ -140,7 +144,8 @@ struct Instance {
   Life life = Life::off;
   bool pinned = false, held = false;  ///< held: drained by an operator
   bool stop_when_free = false;
-  bool dirty = false;
+  bool dirty = false;  ///< routing does not know its present acceptance
+  bool freed = false;  ///< this event may have made room on it
   std::uint32_t load_failures = 0;
   std::uint32_t running = kNoSlot;  ///< batch
   TimePoint running_until;          ///< predicted

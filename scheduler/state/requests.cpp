@@ -2,13 +2,14 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "scheduler/state/state.hpp"
 
 namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
+DF_INLINE std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
   const std::uint16_t count = stage_count(model);
   if (free_stage_blocks.size() <= count) free_stage_blocks.resize(count + std::size_t{1});
   std::vector<std::uint32_t>& blocks = free_stage_blocks[count];
@@ -24,7 +25,7 @@ std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
   return first;
 }
 
-void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
+DF_INLINE void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
   free_stage_blocks[stage_count(model)].push_back(first);
 }
 
@@ -87,7 +88,7 @@ void Scheduler::State::reject(RequestKey key, const Admission& admission) {
   action.at = TimePoint{admission.retry_after.ns};
 }
 
-void Scheduler::State::admit(std::uint32_t slot) {
+DF_INLINE void Scheduler::State::admit(std::uint32_t slot) {
   RequestRecord& request = requests[slot];
   emit(ActionKind::admit).request = request.key(slot);
   ++unfinished;
@@ -127,33 +128,39 @@ void Scheduler::State::make_ready_if_free(std::uint32_t slot, std::uint16_t posi
   }
 }
 
-void Scheduler::State::complete_stage(std::uint32_t slot, std::uint16_t position) {
+void Scheduler::State::complete_stage(std::uint32_t slot, NodeId node) {
   RequestRecord& request = requests[slot];
-  StageRecord& record = stage(slot, position);
-  const NodeId node = node_of(slot, position);
+  const NodeFacts& known = facts[node.index()];
+  StageRecord& record = stage(slot, known.position);
   record.phase = Phase::done;
   record.batch = kNoSlot;
   record.next_step = 0;
   --request.stages_left;
-  --unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+  --unfinished_work[request.shape * facts.size() + node.index()];
   const StageNode& info = setup.graph.nodes[node.index()];
   if (record.resume.valid()) consume(record.resume);
   record.resume = {};
-  for (const NodeId before : info.after) consume(stage(slot, position_of(before)).output);
+  for (const NodeId before : info.after) consume(stage(slot, before).output);
+  bool dropped = false;  // a parked input of a join, where memory ran out
   for (const NodeId next : info.before) {
-    StageRecord& successor = stage(slot, position_of(next));
+    StageRecord& successor = stage(slot, next);
     if (successor.phase != Phase::waiting || successor.missing == 0)
       continue;  // a rerun for another
-    successor.last_predecessor = static_cast<std::uint8_t>(position);
-    if (--successor.missing == 0) {
+    successor.last_predecessor = static_cast<std::uint8_t>(known.position);
+    if (--successor.missing > 0) continue;
+    const bool join = setup.graph.nodes[next.index()].after.size() > 1;
+    if (join && !inputs_readable(slot, next)) {
+      dropped = true;
+    } else {
       if (HandleRecord* handle = find(record.output)) ++handle->unsent;
       make_ready_if_free(slot, position_of(next));
     }
   }
-  if (info.before.empty() && setup.has_output[node.index()] != 0) {
+  if (known.to_controller) {
     if (HandleRecord* handle = find(record.output)) ++handle->unsent;
     transfer(record.output, {kController, 0}, kNoSlot, request.key(slot));
   }
+  if (dropped) restore(slot);  // it is made again
   complete_if_all_done(slot);
 }
 
@@ -191,7 +198,7 @@ void Scheduler::State::withdraw(std::uint32_t slot, std::uint16_t position) {
         const int hosted = hosted_position(in, weights);
         DF_CHECK(hosted >= 0 && in.bound[static_cast<std::size_t>(hosted)].erase(entry));
         in.bound_work -= costs.whole(node, requests[slot].shape, costs.class_of(in.role));
-        touch(in.key.id);
+        touch(in);
       } else {
         DF_CHECK(by_weights[weights.index()].queue.erase(entry), "request {} is not in its queue",
                  requests[slot].number);
@@ -213,15 +220,13 @@ void Scheduler::State::withdraw(std::uint32_t slot, std::uint16_t position) {
 
 void Scheduler::State::end(std::uint32_t slot, EndState state, Why why) {
   RequestRecord& request = requests[slot];
-  HandleKey output;
+  const std::size_t first = setup.graph.first_node[request.model.index()].index();
   for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
     StageRecord& record = stage(slot, i);
-    const NodeId node = node_of(slot, i);
     if (record.phase != Phase::done) {
-      --unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+      --unfinished_work[request.shape * facts.size() + first + i];
+      withdraw(slot, i);
     }
-    withdraw(slot, i);
-    if (setup.has_output[node.index()] != 0 && !output.valid()) output = request.first_output;
     if (record.output.valid()) release_when_free(record.output);
     if (record.resume.valid()) release_when_free(record.resume);
   }
@@ -232,7 +237,7 @@ void Scheduler::State::end(std::uint32_t slot, EndState state, Why why) {
   action.request = request.key(slot);
   action.state = state;
   action.why = why;
-  if (state == EndState::completed) action.handle = output;
+  if (state == EndState::completed) action.handle = request.first_output;
   free_stages(request.first_stage, request.model);
   request.number = 0;
   --unfinished;

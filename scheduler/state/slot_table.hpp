@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "base/slot_array.hpp"
 
 namespace disagfusion::scheduler {
 
@@ -39,7 +40,7 @@ class SlotTable {
   [[nodiscard]] std::size_t live_count() const { return records_.size() - free_.size(); }
 
  private:
-  std::vector<Record> records_;
+  SlotArray<Record> records_;
   std::vector<std::uint8_t> live_;
   std::vector<std::uint32_t> free_;
 };

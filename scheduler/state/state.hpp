@@ -1,12 +1,16 @@
 // Everything the scheduler knows while it runs, and the steps by which an event changes it.
-// Split by subject: requests.cpp, dispatch.cpp, batches.cpp, handles.cpp, instances.cpp, fleet.cpp.
+// Split by subject: requests.cpp, dispatch.cpp, assignment.cpp, batches.cpp, handles.cpp,
+// host_memory.cpp, instances.cpp, fleet.cpp.
 #pragma once
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/inline.hpp"
+#include "base/slot_array.hpp"
 #include "scheduler/costs.hpp"
 #include "scheduler/policies/policies.hpp"
 #include "scheduler/scheduler.hpp"
@@ -27,7 +31,7 @@ struct Scheduler::State {
   void cancel(RequestKey key, EndState state, Why why);
   /// Ends an unfinished request: frees what it holds, tells the world.
   void end(std::uint32_t slot, EndState state, Why why);
-  void complete_stage(std::uint32_t slot, std::uint16_t position);
+  void complete_stage(std::uint32_t slot, NodeId node);
   void complete_if_all_done(std::uint32_t slot);
   /// Puts one more attempt on the request's account; false (and the request has failed) when too
   /// many.
@@ -50,12 +54,13 @@ struct Scheduler::State {
   StageRecord& stage(std::uint32_t slot, std::uint16_t position) {
     return stages[requests[slot].first_stage + position];
   }
+  StageRecord& stage(std::uint32_t slot, NodeId node) { return stage(slot, position_of(node)); }
   [[nodiscard]] NodeId node_of(std::uint32_t slot, std::uint16_t position) const {
     return NodeId{static_cast<std::uint16_t>(
         setup.graph.first_node[requests[slot].model.index()].value + position)};
   }
   [[nodiscard]] std::uint16_t position_of(NodeId node) const {
-    return setup.graph.nodes[node.index()].stage;
+    return facts[node.index()].position;
   }
   [[nodiscard]] std::uint16_t stage_count(ModelId model) const {
     return static_cast<std::uint16_t>(setup.graph.first_node[model.index() + 1].value -
@@ -75,10 +80,12 @@ struct Scheduler::State {
   void fill_freed();
   void offer_to_holders();
   bool offer_to_holder(std::size_t position);
+  Instance* holder_of(const Ready& ready);
+  bool holds_input_of(const Instance& in, const Ready& ready);
   void offer(const Ready& ready);
   void offer_push(const Ready& ready);
   void fill(InstanceId id);
-  bool fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue);
+  void fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue);
   void fill_stage(WeightsId weights);
   bool try_extend(const Ready& ready);
   void wait_in_queue(const Ready& ready);
@@ -87,32 +94,88 @@ struct Scheduler::State {
   void preempt_if_urgent(Instance& in, std::uint32_t request);
   std::uint32_t find_victim(const Ready& ready);
   [[nodiscard]] RunningBatch running_batch(std::uint32_t batch_slot) const;
-  [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
+  [[nodiscard]] bool may_form_batch(OrderedQueue& queue, WeightsId weights, std::uint32_t limit) {
+    return batch_wait.ns <= 0 || limit <= 1 || group_is_full(queue, weights, limit);
+  }
+  [[nodiscard]] bool group_is_full(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
-  void assign(Instance& in, std::uint8_t hosted, const std::vector<QueueEntry>& entries);
-  std::uint32_t add_members(Batch& batch, std::uint32_t slot,
-                            const std::vector<QueueEntry>& entries, Action& action);
+  [[nodiscard]] QueueEntry entry_of(const Ready& r) {
+    return {stage(r.request, r.node).queue_key, requests[r.request].number, r.request, r.node};
+  }
+  [[nodiscard]] Choice choose(WeightsId weights, const Ready& ready);
+  [[nodiscard]] bool blocked(const Instance& in, std::uint8_t hosted) const {
+    const std::uint32_t slots = limits[in.role.index()].output_slots;
+    return slots != kUnlimited && in.hosted[hosted].outputs > slots;
+  }
+  /// Computes nothing, holds nothing, may start.
+  [[nodiscard]] bool idle(const Instance& in, std::uint8_t hosted) const {
+    return in.running == kNoSlot && in.queue.empty() && !blocked(in, hosted);
+  }
+  [[nodiscard]] Acceptance acceptance(const Instance& in, std::uint8_t hosted) const {
+    Acceptance a;
+    a.available_at = in.running_until + in.queued_work + in.bound_work;
+    if (in.life != Instance::Life::ready) return a;
+    const std::uint32_t slots = limits[in.role.index()].input_slots;
+    const std::uint32_t used = in.hosted[hosted].used_slots;
+    a.idle = idle(in, hosted);
+    a.free_slots = slots == kUnlimited ? kUnlimited - used : (used < slots ? slots - used : 0);
+    a.accepts = a.idle || a.free_slots > 0;
+    if (!setup.pull && !in.bound.empty()) {
+      // Push: whoever is ready can be bound to; what waits for it counts.
+      const auto bound = static_cast<std::uint32_t>(in.bound[hosted].size());
+      a.idle = a.idle && bound == 0;
+      a.free_slots = a.free_slots > bound ? a.free_slots - bound : 0;
+      a.accepts = true;
+    }
+    return a;
+  }
+  /// Has room for one more batch of what is queued.
+  [[nodiscard]] bool has_room(const Instance& in, std::uint8_t hosted) const {
+    return in.hosted[hosted].used_slots < limits[in.role.index()].input_slots || idle(in, hosted);
+  }
+  [[nodiscard]] static int hosted_position(const Instance& in, WeightsId weights) {
+    for (std::size_t i = 0; i < in.hosted.size(); ++i) {
+      if (in.hosted[i].weights == weights) return static_cast<int>(i);
+    }
+    return -1;
+  }
+  [[nodiscard]] std::uint32_t largest_batch(const Instance& in) const {
+    return limits[in.role.index()].largest_batch;
+  }
+  /// Something is left for dispatch() to do.
+  [[nodiscard]] bool anything_moved() const {
+    return !ready.empty() || !freed_instances.empty() || !stages_to_fill.empty();
+  }
+  void touch(Instance& in) {
+    if (in.dirty) return;
+    in.dirty = true;
+    dirty_instances.push_back(in.key.id);
+  }
+  /// What waits may find room on it now.
+  void freed(Instance& in) {
+    touch(in);
+    if (in.freed) return;
+    in.freed = true;
+    freed_instances.push_back(in.key.id);
+  }
+  void flush();
+
+  // ---- assignment.cpp
+  void assign(Instance& in, std::uint8_t hosted, std::span<const QueueEntry> entries);
+  void count_output_transfers(Batch& batch, std::size_t members);
+  void add_members(Batch& batch, std::uint32_t slot, std::span<const QueueEntry> entries,
+                   std::size_t action);
+  void add_member(Batch& batch, std::uint32_t slot, InstanceKey holder, const QueueEntry& entry);
   [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
-  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
-                  BatchMember& member);
+  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry, HandleKey state);
   void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
   std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
-  [[nodiscard]] QueueEntry entry_of(const Ready& ready);
-  [[nodiscard]] Choice choose(WeightsId weights, const Ready& ready);
-  [[nodiscard]] Acceptance acceptance(const Instance& in, std::uint8_t hosted) const;
-  [[nodiscard]] bool blocked(const Instance& in, std::uint8_t hosted) const;
-  [[nodiscard]] int hosted_position(const Instance& in, WeightsId weights) const;
-  [[nodiscard]] std::uint32_t largest_batch(const Instance& in) const {
-    return policies.batching->largest(setup.roles[in.role.index()].max_batch);
-  }
-  void touch(InstanceId id);
-  void freed(InstanceId id);
-  void flush();
 
   // ---- batches.cpp
   void batch_started(const Event& event);
   void start(CommandKey key);
+  void start_batch(std::uint32_t batch_slot);
   void compute_ended(Instance& in);
   void batch_finished(const Event& event);
   void finish_member(Batch& batch, std::uint32_t batch_slot, BatchMemberRecord& member,
@@ -134,13 +197,23 @@ struct Scheduler::State {
   void settle_edits(Batch& batch);
   void fail_members(std::uint32_t batch_slot, std::vector<std::uint32_t>& affected);
   void leave_queue(Instance& in, std::uint32_t batch_slot);
-  static const MemberOutcome* outcome_of(const Event& event, RequestKey request);
+  static const MemberOutcome* outcome_of(const Event& event, RequestKey request) {
+    for (const MemberOutcome& outcome : event.members) {
+      if (outcome.request == request) return &outcome;
+    }
+    return nullptr;
+  }
 
   // ---- handles.cpp
   HandleKey new_handle(HandleRecord::Kind kind, InstanceKey holder, RequestKey request,
                        NodeId node);
-  HandleRecord* find(HandleKey key);
+  HandleRecord* find(HandleKey key) {
+    if (key.slot >= handles.size()) return nullptr;
+    HandleRecord& handle = handles[key.slot];  // generation 0 while the slot is free
+    return handle.generation == key.generation && key.valid() ? &handle : nullptr;
+  }
   void free_handle(HandleKey key);
+  void free_handle(HandleRecord& handle, std::uint32_t slot);
   void consume(HandleKey key);
   void release_when_free(HandleKey key);
   void transfer(HandleKey handle, InstanceKey to, std::uint32_t batch_slot, RequestKey request);
@@ -156,6 +229,18 @@ struct Scheduler::State {
   /// Its stage holds it no longer. True when the request is alive and its stage did.
   bool forget_handle(HandleKey key);
   void release(HandleKey key, InstanceKey holder);
+
+  // ---- host_memory.cpp
+  /// The result exists, in its holder's host memory.
+  void hold(HandleKey key, std::uint64_t bytes);
+  void leave_memory(const HandleRecord& handle);
+  /// Where a machine holds more than it has, the youngest parked outputs go and their stages run
+  /// again when their joins need them.
+  void make_room(MachineId machine);
+  [[nodiscard]] HandleKey youngest_parked(MachineId machine);
+  [[nodiscard]] bool parked(const HandleRecord& handle, HandleKey key);
+  /// Every input of the stage can be read.
+  [[nodiscard]] bool inputs_readable(std::uint32_t slot, NodeId node);
 
   // ---- instances.cpp
   void instance_event(const Event& event);
@@ -185,35 +270,91 @@ struct Scheduler::State {
   void arm();
   void view_fleet();
 
+  /// Fills `facts` and `limits`.
+  void state_facts();
+
   // ---- commands
-  CommandRecord& new_command(ActionKind kind, InstanceKey addressee);
-  CommandRecord* find(CommandKey key, ActionKind kind);
-  void settle(CommandRecord& command) { commands.release(command.key.slot); }
+  DF_INLINE CommandRecord& new_command(ActionKind kind, InstanceKey addressee) {
+    const std::uint32_t slot = commands.allocate();
+    CommandRecord& command = commands[slot];
+    command = CommandRecord{};
+    command.key = {(std::uint64_t{epoch} << 40U) | ++sequence, slot};
+    command.kind = kind;
+    command.addressee = addressee;
+    return command;
+  }
+  CommandRecord* find(CommandKey key, ActionKind kind) {
+    if (key.slot >= commands.size()) return nullptr;
+    CommandRecord& command = commands[key.slot];  // id 0 while the slot is free
+    return command.key.id == key.id && command.kind == kind && key.valid() ? &command : nullptr;
+  }
+  void settle(CommandRecord& command) { free_command(command.key.slot); }
+  void free_command(std::uint32_t slot) {
+    commands[slot].key.id = 0;
+    commands.release(slot);
+  }
+  /// A new action. Copied from one of which nothing is said: some vector moves, where clearing
+  /// that many bytes in place is a string instruction several times as slow.
   Action& emit(ActionKind kind) {
-    out->actions.emplace_back();
-    out->actions.back().kind = kind;
-    return out->actions.back();
+    static constexpr Action kBlank{};
+    Action& action = out->actions.emplace_back(kBlank);
+    action.kind = kind;
+    return action;
   }
   /// The event belongs to the instance's present life; counted as stale otherwise.
-  Instance* present(const Event& event);
+  Instance* present(const Event& event) {
+    const std::size_t index = event.instance.id.index();
+    if (index != 0 && index < instances.size()) {
+      Instance& in = instances[index];
+      if (in.key.incarnation == event.instance.incarnation && in.life != Instance::Life::lost) {
+        return &in;
+      }
+    }
+    stale();
+    return nullptr;
+  }
   void stale() { ++counters.stale_events; }
 
   const Setup setup;
   Costs costs;
   Policies policies;
+  /// What events ask of a stage again and again, packed.
+  struct NodeFacts {
+    WeightsId weights;
+    std::uint16_t position = 0;  ///< in its model
+    std::uint16_t readers = 0;   ///< successors, and the controller where the output goes there
+    NodeId before;               ///< the only predecessor, or none
+    std::uint16_t predecessors = 0;
+    bool to_controller = false;  ///< its output travels to the controller
+    bool feeds_join = false;     ///< a successor has other predecessors, too
+    bool may_stay = false;       ///< some role hosts it together with a predecessor
+  };
+  /// The same of a role.
+  struct RoleLimits {
+    std::uint32_t input_slots = 0, output_slots = 0;
+    std::uint32_t largest_batch = 1;  ///< that the batching policy makes
+    CostClass cost_class = 0;
+  };
+  std::vector<NodeFacts> facts;    // by NodeId
+  std::vector<RoleLimits> limits;  // by PoolId
+  // Policies without an opinion are not asked.
+  bool batches_form = false, preemption_on = false;
+  Duration batch_wait;
   TimePoint now;
   ActionBuffer* out = nullptr;
   std::uint32_t epoch = 0;
   std::uint64_t sequence = 0;
 
-  std::vector<RequestRecord> requests;  // by the driver's slots
+  SlotArray<RequestRecord> requests;  // by the driver's slots
   std::vector<StageRecord> stages;
   std::vector<std::vector<std::uint32_t>> free_stage_blocks;  // by number of stages
   SlotTable<HandleRecord> handles;
   std::uint32_t handle_generation = 0;
+  std::vector<double> held_bytes;  // by machine: held and not on their way out
+  std::uint64_t held_outputs = 0;  // ever
   SlotTable<CommandRecord> commands;
   SlotTable<Batch> batches;
-  std::vector<Instance> instances;  // by InstanceId; [0] is the controller
+  SlotArray<Instance> instances;  // by InstanceId; [0] is the controller
   std::uint64_t unfinished = 0, waiting_to_start = 0;
 
   struct StageState {
@@ -242,7 +383,7 @@ struct Scheduler::State {
   std::vector<Ready> ready;
   std::vector<InstanceId> freed_instances, dirty_instances;
   std::vector<QueueEntry> taken;
-  std::vector<QueueEntry> one_entry;
+  std::vector<QueueEntry> together;
   std::vector<RunningBatch> running_batches;
   std::vector<std::uint32_t> affected;
   std::vector<WeightsId> stages_to_fill;

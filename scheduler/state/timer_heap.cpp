@@ -56,10 +56,6 @@ void TimerHeap::set(std::uint32_t id, TimePoint at) {
   }
 }
 
-void TimerHeap::cancel(std::uint32_t id) {
-  if (id < positions_.size() && positions_[id] != kAbsent) remove_at(positions_[id]);
-}
-
 std::uint32_t TimerHeap::pop() {
   const std::uint32_t id = heap_[0].id;
   remove_at(0);

@@ -13,7 +13,9 @@ class TimerHeap {
   /// Arms timer `id`, or moves it.
   void set(std::uint32_t id, TimePoint at);
   /// Nothing happens when it is not armed.
-  void cancel(std::uint32_t id);
+  void cancel(std::uint32_t id) {
+    if (id < positions_.size() && positions_[id] != kAbsent) remove_at(positions_[id]);
+  }
   [[nodiscard]] bool empty() const { return heap_.empty(); }
   [[nodiscard]] TimePoint next() const { return heap_.empty() ? TimePoint::never() : heap_[0].at; }
   /// Takes the earliest timer; the heap must not be empty.

@@ -14,9 +14,10 @@ class Ring {
   [[nodiscard]] T& front() { return items_[head_ & (items_.size() - 1)]; }
   [[nodiscard]] const T& front() const { return items_[head_ & (items_.size() - 1)]; }
   [[nodiscard]] const T& back() const { return items_[(tail_ - 1) & (items_.size() - 1)]; }
-  void push(const T& item) {
+  /// A place at the end, as its last user left it, to be filled there.
+  T& push() {
     if (size() == items_.size()) grow();
-    items_[tail_++ & (items_.size() - 1)] = item;
+    return items_[tail_++ & (items_.size() - 1)];
   }
   void pop() { ++head_; }
 

@@ -73,7 +73,7 @@ void Network::deliver_after(TimePoint now, TransferId id, Duration delay) {
   Transfer& t = transfers_[id];
   if (lane_.empty() || lane_.back().time <= at) {
     t.state = State::lane;
-    lane_.push({at, t.order, id});
+    lane_.push() = {at, t.order, id};
   } else {
     t.state = State::landing;
     heap_.set(id, at, t.order);
@@ -238,9 +238,11 @@ std::optional<Network::TransferId> Network::advance() {
   return id;
 }
 
-double Network::rate(TransferId id) const {
+double Network::rate(TransferId id, TimePoint now) const {
   const Transfer& t = transfers_[id];
-  return t.state == State::alone || t.state == State::shared ? t.rate : 0;
+  // One that was alone is taken off its links lazily.
+  const bool flows = t.state == State::shared || (t.state == State::alone && now < t.last_byte);
+  return flows ? t.rate : 0;
 }
 
 }  // namespace disagfusion::sim

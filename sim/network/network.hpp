@@ -46,8 +46,8 @@ class Network {
 
   /// Transfers under way.
   [[nodiscard]] std::size_t active() const { return active_; }
-  /// Present rate in bytes/s of a transfer whose data flows; 0 where it does not.
-  [[nodiscard]] double rate(TransferId transfer) const;
+  /// Rate at `now` in bytes/s of a transfer whose data flows; 0 where it does not.
+  [[nodiscard]] double rate(TransferId transfer, TimePoint now) const;
 
  private:
   /// alone: on its links by itself, one event for the delivery. shared: its rate may change; an

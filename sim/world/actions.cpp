@@ -3,17 +3,36 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "sim/world/world.hpp"
 
 namespace disagfusion::sim {
 
 using scheduler::ActionKind;
 
-/// The instance in that life, or null: whoever is gone hears nothing.
-World::Instance* World::addressee(InstanceKey key) {
-  if (key.id.index() >= instances_.size()) return nullptr;
-  Instance& in = instances_[key.id.index()];
-  return in.key == key && in.life != Life::dead && in.life != Life::off ? &in : nullptr;
+void World::apply(const ActionBuffer& buffer) {
+  for (const Action& action : buffer.actions) {
+    switch (action.kind) {
+      case ActionKind::admit:
+        break;
+      case ActionKind::reject:
+      case ActionKind::end_request:
+        request_ended(action.request);
+        break;
+      case ActionKind::arm_timer:
+        tree_.set(kTimer, std::max(action.at, now_), next_sequence());
+        break;
+      case ActionKind::cancel_timer:
+        tree_.clear(kTimer);
+        break;
+      default:
+        if (delayed() && action.instance.id != kController) {
+          send_down(action, buffer);
+        } else {
+          carry_out(action, buffer);
+        }
+    }
+  }
 }
 
 void World::carry_out(const Action& action, const ActionBuffer& buffer) {
@@ -53,7 +72,7 @@ void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   }
 }
 
-void World::enqueue(const Action& action, const ActionBuffer& buffer) {
+DF_INLINE void World::enqueue(const Action& action, const ActionBuffer& buffer) {
   Instance* in = addressee(action.instance);
   if (in == nullptr) return;
   if (in->life != Life::ready || !in->queue.enqueue(action, buffer)) {
@@ -98,21 +117,24 @@ void World::preempt(const Action& action, const ActionBuffer& buffer) {
     note(EventKind::too_late, in->key, action.command);
     return;
   }
-  const double passed = static_cast<double>((now_ - in->started).ns) - in->ns_before_steps;
-  const double steps = std::max(1.0, std::ceil(passed / std::max(1.0, in->ns_per_step)));
+  const double ns_per_step = in->cost->per_step_s * 1e9 * in->factor;
+  const double ns_before_steps =
+      running->first_step == 0 ? in->cost->fixed_s * 1e9 * in->factor : 0;
+  const double passed = static_cast<double>((now_ - in->started).ns) - ns_before_steps;
+  const double steps = std::max(1.0, std::ceil(passed / std::max(1.0, ns_per_step)));
   const double in_batch = running->last_step - running->first_step;
   if (steps >= in_batch) return;  // it ends as it is: that settles the preempt, too
   in->stop_after = running->first_step + static_cast<std::uint32_t>(steps);
   const auto members = buffer.members_of(action);
   in->keep.assign(members.begin(), members.end());
-  const double at = in->ns_before_steps + steps * in->ns_per_step;
-  in->ends = std::max(now_, in->started + Duration{std::llround(at)});
+  const double at = ns_before_steps + steps * ns_per_step;
+  in->ends = std::max(now_, in->started + Duration{rounded(at)});
   tree_.set(tree_slot(*in), in->ends, next_sequence());
 }
 
 // ---- transfers ---------------------------------------------------------------------------------
 
-void World::start_transfer(const Action& action) {
+DF_INLINE void World::start_transfer(const Action& action) {
   const bool to_controller = action.instance.id == kController;
   const bool from_controller = action.from.id == kController;
   Instance* to = to_controller ? nullptr : addressee(action.instance);
@@ -155,8 +177,13 @@ void World::start_transfer(const Action& action) {
     }
   }
   const Network::TransferId id = network_.start(now_, egress, ingress, bytes, latency);
-  if (id >= moving_.size()) moving_.resize(id + 1UL);
-  moving_[id] = {true, action.command, action.target, action.handle, action.from, action.instance};
+  Moving& moving = moving_.at_slot(id);
+  moving.active = true;
+  moving.command = action.command;
+  moving.target = action.target;
+  moving.handle = action.handle;
+  moving.from = action.from;
+  moving.to = action.instance;
   if (action.command.slot >= transfer_of_.size()) transfer_of_.resize(action.command.slot + 1UL);
   transfer_of_[action.command.slot] = id;
   set_network();
@@ -166,7 +193,7 @@ void World::set_network() {
   const Network::Next next = network_.next();
   if (next.time == TimePoint::never()) {
     tree_.clear(kNetwork);
-  } else {
+  } else if (tree_.of(kNetwork) != make_key(next.time, next.sequence, kNetwork)) {
     tree_.set(kNetwork, next.time, next.sequence);
   }
 }
@@ -190,12 +217,9 @@ bool World::network_due() {
   const std::optional<Network::TransferId> delivered = network_.advance();
   set_network();
   if (!delivered) return false;
-  const Moving moved = moving_[*delivered];
-  moving_[*delivered].active = false;
-  event_ = Event{};
-  event_.kind = EventKind::transfer_finished;
-  event_.instance = moved.to;
-  event_.command = moved.command;
+  Moving& moved = moving_[*delivered];
+  moved.active = false;
+  begin_event(EventKind::transfer_finished, moved.to, moved.command);
   Instance* to = addressee(moved.to);
   if (to != nullptr) {
     to->queue.input_arrived(moved.target, moved.handle);
@@ -210,7 +234,7 @@ bool World::network_due() {
   return now;
 }
 
-void World::release(const Action& action) {
+DF_INLINE void World::release(const Action& action) {
   if (action.handle.slot < handles_.size()) {
     HandleRecord& record = handles_[action.handle.slot];
     if (record.generation == action.handle.generation) drop_handle(record);

@@ -90,7 +90,7 @@ void World::crash(Instance& in) {
 bool World::tell_loss(Instance& in) {
   if (in.loss_told) return false;
   in.loss_told = true;
-  set_event(EventKind::instance_lost, in, {});
+  begin_event(EventKind::instance_lost, in.key, {});
   return true;
 }
 

@@ -3,22 +3,16 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 #include "sim/world/world.hpp"
 
 namespace disagfusion::sim {
 
 using scheduler::ActionKind;
 
-void World::set_event(EventKind kind, const Instance& in, CommandKey command) {
-  event_ = Event{};
-  event_.kind = kind;
-  event_.instance = in.key;
-  event_.command = command;
-}
-
 // ---- computing ---------------------------------------------------------------------------------
 
-Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
+DF_INLINE Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
   // The first member that has not ended meanwhile gives shape and luck.
   const auto alive = [&](const scheduler::BatchMember& m) {
     return requests_[m.request.slot].generation == m.request.generation;
@@ -42,26 +36,25 @@ Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
     factor = predictor::service_factor(estimate, seed_, request.index,
                                        setup_.graph.nodes[entry.node.index()].stage, request.bits);
   }
-  in.ns_per_step = estimate.per_step_s * 1e9 * factor;
-  in.ns_before_steps = entry.first_step == 0 ? estimate.fixed_s * 1e9 * factor : 0;
+  in.cost = &estimate;
+  in.factor = factor;
   const double ns = predictor::service_ns(estimate, entry.first_step, entry.last_step, factor);
-  return {std::llround(ns)};
+  return {rounded(ns)};
 }
 
 /// Starts what may start. The command that started, or none; the tree follows.
 World::CommandKey World::start_next(Instance& in) {
-  if (in.life != Life::ready || in.queue.next_to_start() == nullptr) return {};
-  const RunQueue::Entry& entry = in.queue.start();
+  const RunQueue::Entry* entry = in.life == Life::ready ? in.queue.start_next() : nullptr;
+  if (entry == nullptr) return {};
   in.started = now_;
-  in.ends = now_ + seconds_of(in, entry);
+  in.ends = now_ + seconds_of(in, *entry);
   in.stop_after = 0;
   tree_.set(tree_slot(in), in.ends, next_sequence());
-  return entry.command;
+  return entry->command;
 }
 
 /// Something changed that may let an idle instance start: tells if so.
-void World::kick(Instance& in) {
-  if (in.queue.running() != nullptr) return;
+void World::start_if_able(Instance& in) {
   const CommandKey started = start_next(in);
   if (!started.valid()) return;
   note(EventKind::batch_started, in.key, started);
@@ -75,9 +68,14 @@ double World::output_bytes(NodeId node, std::uint32_t shape) {
   return known;
 }
 
-void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes) {
-  if (handle.slot >= handles_.size()) handles_.resize(handle.slot + 1UL);
-  handles_[handle.slot] = {handle.generation, in.key, entry.command, entry.node.value, bytes};
+DF_INLINE void World::hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry,
+                           double bytes) {
+  HandleRecord& record = handles_.at_slot(handle.slot);
+  record.generation = handle.generation;
+  record.holder = in.key;
+  record.producer = entry.command;
+  record.node = entry.node.value;
+  record.bytes = bytes;
   double& held = host_bytes_[in.machine.index()];
   held += bytes;
   host_peak_[in.machine.index()] = std::max(host_peak_[in.machine.index()], held);
@@ -88,15 +86,15 @@ void World::drop_handle(HandleRecord& record) {
   record.generation = 0;
 }
 
-bool World::batch_ended(Instance& in) {
+DF_INLINE bool World::batch_ended(Instance& in) {
   const RunQueue::Entry& entry = *in.queue.running();
   const bool preempted = in.stop_after != 0;
   outcomes_.clear();
   for (const scheduler::BatchMember& member : entry.members) {
-    MemberOutcome outcome;
+    MemberOutcome& outcome = outcomes_.emplace_back();
     outcome.request = member.request;
     outcome.handle = member.output;
-    if (preempted) {
+    if (preempted) [[unlikely]] {
       const auto kept = std::find_if(in.keep.begin(), in.keep.end(),
                                      [&](const auto& m) { return m.request == member.request; });
       outcome.handle = kept == in.keep.end() ? HandleKey{} : kept->state;
@@ -108,9 +106,9 @@ bool World::batch_ended(Instance& in) {
       outcome.bytes = static_cast<std::uint64_t>(bytes);
       hold(outcome.handle, in, entry, bytes);
     }
-    outcomes_.push_back(outcome);
   }
-  set_event(preempted ? EventKind::batch_preempted : EventKind::batch_finished, in, entry.command);
+  begin_event(preempted ? EventKind::batch_preempted : EventKind::batch_finished, in.key,
+              entry.command);
   event_.steps_done = preempted ? in.stop_after : entry.last_step;
   event_.compute = now_ - in.started;
   event_.members = outcomes_;
@@ -122,7 +120,7 @@ bool World::batch_ended(Instance& in) {
   event_.started = start_next(in);
   if (!event_.started.valid()) tree_.clear(tree_slot(in));
   const bool now = tell();
-  check_drained(in);
+  if (in.drain.valid()) check_drained(in);
   return now;
 }
 
@@ -135,14 +133,14 @@ bool World::instance_due(Instance& in) {
   in.life_command = {};
   if (in.life == Life::provisioning) {
     in.life = Life::empty;
-    set_event(EventKind::instance_provisioned, in, command);
+    begin_event(EventKind::instance_provisioned, in.key, command);
     return tell();
   }
   DF_CHECK(in.life == Life::loading, "instance {} has no event now", in.key.id.value);
   in.life = Life::ready;
   const scheduler::Role& role = setup_.roles[in.role.index()];
   in.queue.host(role.stages, role.output_slots);
-  set_event(EventKind::instance_ready, in, command);
+  begin_event(EventKind::instance_ready, in.key, command);
   return tell();
 }
 
@@ -200,10 +198,8 @@ void World::make_links(Instance& in) {
 }
 
 void World::provision(const Action& action) {
-  const std::size_t index = action.instance.id.index();
-  if (index >= instances_.size()) instances_.resize(index + 1);
+  Instance& in = instances_.at_slot(action.instance.id.index());
   tree_.grow(kInstances + static_cast<std::uint32_t>(instances_.size()));
-  Instance& in = instances_[index];
   in.key = action.instance;
   in.role = action.pool;
   in.machine = action.machine;

@@ -61,8 +61,7 @@ World::World(const Scenario& scenario, const scheduler::Setup& setup,
     const scheduler::Role& role = setup.roles[in.role.index()];
     in.queue.host(role.stages, role.output_slots);
     make_links(in);
-    notes_.push(
-        {next_sequence(), now_, {}, EventKind::instance_ready, Reason::none, 0, in.key, {}, {}});
+    note_here(EventKind::instance_ready, in.key, {}, Reason::none, {}, {});
   }
   for (std::uint32_t i = 0; i < scenario.faults.size(); ++i) {
     schedule(scenario.faults[i].at, {Rare::Kind::fault, i, {}});
@@ -107,8 +106,7 @@ bool World::due(std::uint32_t source) {
       return rare_due();
     case kTimer:
       tree_.clear(kTimer);
-      event_ = Event{};
-      event_.kind = EventKind::timer;
+      begin_event(EventKind::timer, {}, {});
       return true;
     default:
       break;
@@ -120,21 +118,16 @@ bool World::due(std::uint32_t source) {
   } else {
     tree_.set(kCancel, cancels_.top().time, cancels_.top().sequence);
   }
-  event_ = Event{};
-  event_.kind = EventKind::cancel_asked;
+  begin_event(EventKind::cancel_asked, {}, {});
   event_.request = cancel_keys_[slot];
   return true;
 }
 
 void World::take_note() {
-  const Note first = notes_.front();
-  notes_.pop();
+  const Note& first = notes_.front();
   now_ = first.time;
-  event_ = Event{};
-  event_.kind = first.kind;
+  begin_event(first.kind, first.instance, first.command);
   event_.reason = first.reason;
-  event_.instance = first.instance;
-  event_.command = first.command;
   event_.when = first.when;
   event_.steps_done = first.number;
   if (first.kind == EventKind::batch_revoked && first.member.valid()) {
@@ -142,18 +135,11 @@ void World::take_note() {
     outcomes_.push_back({first.member, MemberOutcome::Kind::dropped, Reason::none, {}, 0});
     event_.members = outcomes_;
   }
+  notes_.pop();
 }
 
-void World::note(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
-                 RequestKey member, TimePoint when) {
-  if (kind == EventKind::controller_restarted) {  // the first event: epoch 1
-    notes_.push({next_sequence(), now_, when, kind, reason, 1, {}, {}, {}});
-    return;
-  }
-  if (!delayed() || instance.id == kController) {
-    notes_.push({next_sequence(), now_, when, kind, reason, 0, instance, command, member});
-    return;
-  }
+void World::note_later(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
+                       RequestKey member, TimePoint when) {
   const std::uint32_t id = new_message();
   Message& message = messages_[id];
   message.is_action = false;
@@ -173,8 +159,7 @@ void World::note(EventKind kind, InstanceKey instance, CommandKey command, Reaso
 
 // ---- the control plane -------------------------------------------------------------------------
 
-bool World::tell() {
-  if (!delayed() || event_.instance.id == kController) return true;
+bool World::tell_later() {
   const std::uint32_t id = new_message();
   Message& message = messages_[id];
   message.is_action = false;
@@ -248,41 +233,15 @@ void World::send_down(const Action& action, const ActionBuffer& buffer) {
     message.parts.members.push_back(member);
   }
   message.parts.actions.push_back(copy);
-  const std::size_t index = action.instance.id.index();
-  if (index >= instances_.size()) instances_.resize(index + 1);
-  on_the_way_.set(id, delivery(instances_[index].last_down), next_sequence());
+  Instance& in = instances_.at_slot(action.instance.id.index());
+  on_the_way_.set(id, delivery(in.last_down), next_sequence());
   set_control();
-}
-
-void World::apply(const ActionBuffer& buffer) {
-  for (const Action& action : buffer.actions) {
-    switch (action.kind) {
-      case scheduler::ActionKind::admit:
-        break;
-      case scheduler::ActionKind::reject:
-      case scheduler::ActionKind::end_request:
-        request_ended(action.request);
-        break;
-      case scheduler::ActionKind::arm_timer:
-        tree_.set(kTimer, std::max(action.at, now_), next_sequence());
-        break;
-      case scheduler::ActionKind::cancel_timer:
-        tree_.clear(kTimer);
-        break;
-      default:
-        if (delayed() && action.instance.id != kController) {
-          send_down(action, buffer);
-        } else {
-          carry_out(action, buffer);
-        }
-    }
-  }
 }
 
 // ---- requests ----------------------------------------------------------------------------------
 
 void World::fetch_arrival() {
-  Result<bool> more = source_.next(upcoming_);
+  Result<bool> more = source_.next(upcoming());
   if (!more) problems_ = std::move(more.error());
   arrival_known_ = more && *more;
   set_arrival();
@@ -292,7 +251,7 @@ void World::set_arrival() {
   if (!pending_.empty()) {
     tree_.set(kArrival, now_, next_sequence());
   } else if (arrival_known_) {
-    tree_.set(kArrival, upcoming_.arrival, next_sequence());
+    tree_.set(kArrival, upcoming().arrival, next_sequence());
   } else {
     tree_.clear(kArrival);
   }
@@ -304,7 +263,7 @@ std::uint32_t World::shape_class(const Shape& shape) {
   if (fresh) {
     place->second = costs_.add_shape(shape);
     output_bytes_.resize((place->second + 1UL) * setup_.graph.nodes.size(), -1.0);
-    note_uncovered(present_.model, shape);
+    note_uncovered(present().model, shape);
   }
   last_shape_ = shape;
   return last_shape_id_ = place->second;
@@ -361,10 +320,10 @@ World::RequestKey World::open_request() {
     free_requests_.pop_back();
   }
   RequestRecord& record = requests_[slot];
-  record.index = present_.index;
-  record.shape = shape_class(present_.shape);
-  record.generation = static_cast<std::uint32_t>(present_.index + 1);
-  record.model = present_.model;
+  record.index = present().index;
+  record.shape = shape_class(present().shape);
+  record.generation = static_cast<std::uint32_t>(present().index + 1);
+  record.model = present().model;
   record.drawn = false;
   ++in_system_;
   return {slot, record.generation};
@@ -372,38 +331,37 @@ World::RequestKey World::open_request() {
 
 bool World::arrival_due() {
   if (!pending_.empty()) {
-    present_ = pending_.front();
+    present() = pending_.front();
     pending_.pop();
     set_arrival();
   } else {
-    std::swap(present_, upcoming_);
+    present_index_ ^= 1U;
     fetch_arrival();
   }
   const RequestKey key = open_request();
-  body_.id = present_.id;
-  body_.model = present_.model;
-  body_.shape = present_.shape;
-  body_.guidance = present_.guidance;
-  body_.priority = present_.priority;
-  body_.deadline = present_.deadline;
-  body_.timeout = present_.timeout;
-  body_.tenant = present_.tenant;
-  body_.prompt = present_.prompt;
-  body_.prompt_hash = present_.prompt_hash;
-  body_.prompt_tokens = present_.prompt_tokens.value_or(0);
-  const double model_input = scenario_.models[present_.model.index()].input_bytes.value_or(0);
-  body_.input_bytes = present_.input_bytes.value_or(static_cast<std::uint64_t>(model_input));
-  body_.noise_seed = present_.index;
-  if (present_.cancel_after) {
+  body_.id = present().id;
+  body_.model = present().model;
+  body_.shape = present().shape;
+  body_.guidance = present().guidance;
+  body_.priority = present().priority;
+  body_.deadline = present().deadline;
+  body_.timeout = present().timeout;
+  body_.tenant = present().tenant;
+  body_.prompt = present().prompt;
+  body_.prompt_hash = present().prompt_hash;
+  body_.prompt_tokens = present().prompt_tokens.value_or(0);
+  const double model_input = scenario_.models[present().model.index()].input_bytes.value_or(0);
+  body_.input_bytes = present().input_bytes.value_or(static_cast<std::uint64_t>(model_input));
+  body_.noise_seed = present().index;
+  if (present().cancel_after) {
     if (cancel_keys_.size() <= key.slot) cancel_keys_.resize(key.slot + 1UL);
     cancel_keys_[key.slot] = key;
-    cancels_.set(key.slot, now_ + *present_.cancel_after, next_sequence());
+    cancels_.set(key.slot, now_ + *present().cancel_after, next_sequence());
     tree_.set(kCancel, cancels_.top().time, cancels_.top().sequence);
   }
-  event_ = Event{};
-  event_.kind = EventKind::request_arrived;
+  begin_event(EventKind::request_arrived, {}, {});
   event_.request = key;
-  event_.number = present_.index + 1;
+  event_.number = present().index + 1;
   event_.body = &body_;
   return true;
 }
@@ -422,7 +380,7 @@ void World::request_ended(RequestKey request) {
   if (scenario_.workload.closed_loop_concurrency) {
     traces::Request following;
     if (source_.on_terminal(now_, following)) {
-      pending_.push(following);
+      pending_.push() = following;
       set_arrival();
     }
   }

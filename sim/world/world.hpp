@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "base/scenario.hpp"
+#include "base/slot_array.hpp"
 #include "predictor/cached_costs.hpp"
 #include "predictor/cost_model.hpp"
 #include "predictor/service_draw.hpp"
@@ -38,7 +39,7 @@ class World {
   [[nodiscard]] TimePoint now() const { return now_; }
   [[nodiscard]] const scheduler::Event& event() const { return event_; }
   /// The arrival behind a request_arrived event.
-  [[nodiscard]] const traces::Request& arrived() const { return present_; }
+  [[nodiscard]] const traces::Request& arrived() const { return arrivals_[present_index_]; }
 
   /// Carries out what the scheduler answered to the last event.
   void apply(const scheduler::ActionBuffer& buffer);
@@ -81,10 +82,11 @@ class World {
     RunQueue queue;
     // What computes.
     TimePoint started, ends;
-    std::uint32_t shape = 0;  ///< of all members
-    double ns_before_steps = 0, ns_per_step = 0;
-    std::uint32_t stop_after = 0;              ///< preempting: steps done then; 0: runs to the end
-    std::vector<scheduler::BatchMember> keep;  ///< preempting: whose states to keep
+    std::uint32_t shape = 0;                    ///< of all members
+    const predictor::Estimate* cost = nullptr;  ///< of one batch of these
+    double factor = 1;                          ///< of this one
+    std::uint32_t stop_after = 0;               ///< preempting: steps done then; 0: runs to the end
+    std::vector<scheduler::BatchMember> keep;   ///< preempting: whose states to keep
     // Commands that wait for time to pass.
     CommandKey life_command, drain;
     TimePoint up_since;  ///< of this incarnation: phase of its heartbeats
@@ -137,10 +139,27 @@ class World {
   };
 
   // world.cpp: the loop, requests, the control plane
+  /// Fills event_ anew: the fields that this world ever sets. The others stay as they were made.
+  void begin_event(EventKind kind, InstanceKey instance, CommandKey command) {
+    event_.kind = kind;
+    event_.reason = Reason::none;
+    event_.instance = instance;
+    event_.command = command;
+    event_.started = {};
+    event_.request = {};
+    event_.number = 0;
+    event_.compute = {};
+    event_.when = {};
+    event_.steps_done = 0;
+    event_.members = {};
+    event_.body = nullptr;
+  }
   void take_note();
   bool due(std::uint32_t source);
   bool arrival_due();
   bool control_due();
+  traces::Request& present() { return arrivals_[present_index_]; }
+  traces::Request& upcoming() { return arrivals_[1U - present_index_]; }
   void fetch_arrival();
   void set_arrival();
   std::uint32_t shape_class(const Shape& shape);
@@ -148,14 +167,43 @@ class World {
   RequestKey open_request();
   void request_ended(RequestKey request);
   /// Told by an instance: true where event_ is to be delivered now, false where it travels.
-  bool tell();
+  bool tell() { return !delayed() || event_.instance.id == kController || tell_later(); }
+  bool tell_later();
+  // Field by field and in place: a note is read again soon, and a copy of a structure that was just
+  // written in pieces waits for each of them.
+  void note_here(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
+                 RequestKey member, TimePoint when) {
+    Note& note = notes_.push();
+    note.sequence = next_sequence();
+    note.time = now_;
+    note.when = when;
+    note.kind = kind;
+    note.reason = reason;
+    note.number = kind == EventKind::controller_restarted ? 1 : 0;  // epoch
+    note.instance = instance;
+    note.command = command;
+    note.member = member;
+  }
   void note(EventKind kind, InstanceKey instance, CommandKey command, Reason reason = Reason::none,
-            RequestKey member = {}, TimePoint when = {});
+            RequestKey member = {}, TimePoint when = {}) {
+    if (!delayed() || instance.id == kController) {
+      note_here(kind, instance, command, reason, member, when);
+    } else {
+      note_later(kind, instance, command, reason, member, when);
+    }
+  }
+  void note_later(EventKind kind, InstanceKey instance, CommandKey command, Reason reason,
+                  RequestKey member, TimePoint when);
   [[nodiscard]] bool delayed() const { return control_.delay.ns > 0; }
   TimePoint delivery(TimePoint& last);
   std::uint32_t new_message();
   void send_down(const Action& action, const ActionBuffer& buffer);
-  Instance* addressee(InstanceKey key);
+  /// The instance in that life, or null: whoever is gone hears nothing.
+  Instance* addressee(InstanceKey key) {
+    if (key.id.index() >= instances_.size()) return nullptr;
+    Instance& in = instances_[key.id.index()];
+    return in.key == key && in.life != Life::dead && in.life != Life::off ? &in : nullptr;
+  }
   void set_control();
 
   // actions.cpp
@@ -175,9 +223,12 @@ class World {
   bool instance_due(Instance& in);
   bool batch_ended(Instance& in);
   CommandKey start_next(Instance& in);
-  void kick(Instance& in);
+  /// Something changed that may let an idle instance start: tells if so.
+  void kick(Instance& in) {
+    if (in.queue.running() == nullptr && in.queue.waiting() > 0) start_if_able(in);
+  }
+  void start_if_able(Instance& in);
   void check_drained(Instance& in);
-  void set_event(EventKind kind, const Instance& in, CommandKey command);
   Duration seconds_of(Instance& in, const RunQueue::Entry& entry);
   double output_bytes(NodeId node, std::uint32_t shape);
   void hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes);
@@ -213,11 +264,12 @@ class World {
   std::vector<MemberOutcome> outcomes_;
 
   // clients
-  traces::Request present_, upcoming_;
+  traces::Request arrivals_[2];  ///< the one that arrived last, the one to come
+  std::uint32_t present_index_ = 0;
   bool arrival_known_ = false;
   Ring<traces::Request> pending_;  ///< a closed loop's, at once
   scheduler::RequestBody body_;
-  std::vector<RequestRecord> requests_;  ///< by slot
+  SlotArray<RequestRecord> requests_;  ///< by slot
   std::vector<std::uint32_t> free_requests_;
   std::uint64_t in_system_ = 0;
   IndexedHeap cancels_;  ///< by request slot
@@ -233,12 +285,12 @@ class World {
   std::vector<double> output_bytes_;      ///< [shape x nodes + node], negative: not asked
 
   // instances, links
-  std::vector<Instance> instances_;  ///< by InstanceId; [0] is the controller
+  SlotArray<Instance> instances_;  ///< by InstanceId; [0] is the controller
   Network network_;
   std::vector<std::uint32_t> machine_link_;  ///< egress, then ingress = + 1; kNoResource: no nic
-  std::vector<Moving> moving_;               ///< by TransferId
+  SlotArray<Moving> moving_;                 ///< by TransferId
   std::vector<std::uint32_t> transfer_of_;   ///< by command slot: TransferId
-  std::vector<HandleRecord> handles_;        ///< by handle slot
+  SlotArray<HandleRecord> handles_;          ///< by handle slot
   std::vector<double> host_bytes_, host_peak_;
 
   // control plane

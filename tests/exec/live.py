@@ -1,9 +1,11 @@
 """A running `disagfusion serve` for tests: started, asked, killed and started again. Loopback only,
 ephemeral ports; ends only processes that it started, by their number."""
 
+import atexit
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -57,6 +59,7 @@ class Live:
 
     def __init__(self, text=None, wait_ready=True):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="disagfusion-live-"))
+        atexit.register(shutil.rmtree, self.folder, ignore_errors=True)
         (self.folder / "live.yaml").write_text(text or scenario())
         self.process, self.url, self.port = None, "", 0
         self.start(wait_ready)

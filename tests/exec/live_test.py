@@ -1,15 +1,17 @@
 """End to end with processes: serve, workers, emulated stages; killed in the middle, drained, given
 other roles. Every accepted request ends exactly once with the image of its seed."""
 
+import csv
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from live import Live, scenario  # noqa: E402
+from live import PROGRAM, Live, scenario  # noqa: E402
 
 
 def reference(seeds):
@@ -123,7 +125,8 @@ class LiveTest(unittest.TestCase):
                 live.start(wait_ready=False)
             self.expect_all_ended(live, requests)
 
-    def test_re_role_under_load(self):
+    def test_re_role_and_kill_in_one_log(self):
+        """A move, a worker and the controller killed, all under load: one log, which verifies."""
         requests = {f"r{i}": i % 5 for i in range(16)}
         with Live(scenario(dits=2, decoders=2, per_step=0.05)) as live:
             live.send_in_background(requests)
@@ -133,7 +136,10 @@ class LiveTest(unittest.TestCase):
             def moved():
                 of = [i for i in live.status()["instances"] if i["instance"] == 4][0]
                 return of["role"] == "dit" and of["state"] == "ready"
+            os.kill(live.workers()[1], signal.SIGKILL)
             live.wait_for(moved, 20)
+            live.kill_controller()
+            live.start(wait_ready=False)
             self.expect_all_ended(live, requests)
 
     def test_drain_and_undrain(self):
@@ -147,6 +153,30 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(live.ask("POST", "/v1/admin/undrain", {"instance": 2})[0], 202)
             live.wait_for(lambda: state() == "ready", 20)
             self.expect_all_ended(live, requests)
+
+    def test_load_tells_when_each_stage_ran(self):
+        with Live() as live:
+            (live.folder / "trace.csv").write_text(
+                "arrival_s,model,width,height,steps\n" +
+                "".join(f"{0.1 * i},toy,64,64,4\n" for i in range(8)))
+            command = [PROGRAM, "load", live.url, "--trace", "trace.csv", "--out", "load"]
+            done = subprocess.run(command, cwd=live.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(live.folder / "load" / "requests.csv", newline="") as file:
+                rows = list(csv.DictReader(file))
+            self.assertEqual(len(rows), 8)
+            for row in rows:
+                self.assertEqual(row["state"], "completed")
+                instants = [float(row[key]) for key in
+                            ("arrival_s", "encoder_ready_s", "encoder_start_s", "encoder_end_s",
+                             "dit_start_s", "dit_end_s", "decoder_start_s", "decoder_end_s", "done_s")]
+                self.assertEqual(instants, sorted(instants), row)
+                # 4 steps of 50 ms; the controller hears of start and end a little later each.
+                self.assertGreaterEqual(instants[5] - instants[4], 0.15)
+            live.stop()
+            done = subprocess.run(command, cwd=live.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("answered none of the requests", done.stderr)
 
     def test_same_id_is_the_same_request(self):
         with Live() as live:

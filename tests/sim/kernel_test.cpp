@@ -98,7 +98,7 @@ TEST(Ring, KeepsOrderWhileItGrows) {
   Ring<int> ring;
   int put = 0, got = 0;
   for (int round = 0; round < 100; ++round) {
-    for (int i = 0; i < round % 17; ++i) ring.push(put++);
+    for (int i = 0; i < round % 17; ++i) ring.push() = put++;
     for (int i = 0; i < round % 13 && !ring.empty(); ++i) {
       ASSERT_EQ(ring.front(), got++);
       ring.pop();

@@ -97,7 +97,13 @@ Fleet random_fleet(int stages, bool own_pools) {
     const bool twice = pools.find("input_slots: ", line == std::string::npos ? 0 : line) < at;
     pools.replace(at, 24, twice ? "" : ", input_slots: 7");
   }
-  fleet.text = fmt::format("fleet:\n  gpus: {{A10: {}}}\n  pools:\n", fleet.instances) + pools;
+  std::string gpus = fmt::format("gpus: {{A10: {}}}", fleet.instances);
+  if (!own_pools && chance(30)) {  // host memory that runs out now and then
+    gpus =
+        fmt::format("nodes: [{{name: n, {}, host_memory: {} kB, inside: {{bandwidth: 1 GB/s}}}}]",
+                    gpus, 100 + below(8000));
+  }
+  fleet.text = fmt::format("fleet:\n  {}\n  pools:\n", gpus) + pools;
   return fleet;
 }
 

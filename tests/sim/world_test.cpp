@@ -81,6 +81,43 @@ workload: {arrivals: {process: burst}, requests: 1}
   EXPECT_NEAR(*run.wait_mean.value, 0, 1e-9);
 }
 
+TEST(World, WhereHostMemoryRunsOutTheYoungestParkedOutputIsMadeAgain) {
+  // Outputs of `image` wait for the slow `text`. Two would not fit: those of the second and third
+  // request go, and are made again when their `text` has ended.
+  const std::string text = R"(
+name: parked
+models:
+  - name: m
+    stages:
+      - {name: text, output: 1 MB}
+      - {name: image, output: 100 MB}
+      - {name: dit, after: [text, image]}
+fleet:
+  nodes: [{name: n, gpus: {A10: 3}, host_memory: MEMORY}]
+  pools:
+    - {stages: [text], gpu: A10}
+    - {stages: [image], gpu: A10}
+    - {stages: [dit], gpu: A10}
+costs:
+  - {stage: text, seconds: 4}
+  - {stage: image, seconds: 1}
+  - {stage: dit, seconds: 2}
+workload: {arrivals: {process: burst}, requests: 3}
+)";
+  const auto with = [&](const char* memory) {
+    std::string filled = text;
+    return run_of(filled.replace(filled.find("MEMORY"), 6, memory));
+  };
+  const auto enough = with("1 GB");
+  EXPECT_NEAR(*enough.makespan_s, 3 * 4 + 2, 1e-9);
+  EXPECT_EQ(enough.outputs_dropped, 0U);
+  const auto scarce = with("150 MB");
+  EXPECT_EQ(scarce.requests.completed, 3U);
+  EXPECT_NEAR(*scarce.makespan_s, 3 * 4 + 1 + 2, 1e-9);
+  EXPECT_EQ(scarce.outputs_dropped, 2U);
+  EXPECT_EQ(scarce.retries, 0U);
+}
+
 TEST(World, InsideANodeOnlyItsBandwidthCounts) {
   const std::string text = R"(
 name: node
