@@ -63,7 +63,7 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"text_launch_two", C::text_launch, 0.7, 0.7, false},  // a prompt and an unwanted one
     {"text_launch_framework", C::text_launch, 0, 0.4, true},
     {"image_embedding", C::image_embedding, -2.3, 1, false},
-    {"vae", C::vae, 0, 0.7, false},
+    {"vae", C::vae, 1.6, 0.5, false},  // 20 % of the peak
     {"vae_video", C::vae, 0, 0.5, false},
     {"vae_family", C::vae, 0, 0.5, true},
     {"vae_encode", C::vae_encode, -0.69, 0.5, false},

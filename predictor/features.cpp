@@ -11,7 +11,6 @@ namespace {
 constexpr double kBytesANumber = 2;      // activations stay 16-bit
 constexpr double kLaunchSeconds = 1e-3;  // a layer and pass
 constexpr double kCollectiveSeconds = 40e-6;
-constexpr double kVaeFlop = 0.6;  // a pixel and parameter, in units of 16-bit peak
 constexpr double kCallSeconds = 0.1;
 constexpr double kLn2 = 0.6931471805599453;
 
@@ -83,8 +82,7 @@ void add_text(const Architecture& model, const GpuSpec& gpu, const Work& work, F
   const double texts = work.passes > 1 ? 2 : 1;
   const double prompts = std::max(1U, work.batch / std::max(1U, work.shape.images));
   const double bytes = model.text_params_b * 1e9 * kBytesANumber;
-  features.text_flop =
-      2 * model.text_params_b * 1e9 * text_tokens(model) * texts * prompts / peak_16bit(gpu);
+  features.text_flop = text_flop(model, text_tokens(model)) * texts * prompts / peak_16bit(gpu);
   features.text_weights = over(bytes * texts, gpu.memory_bandwidth);
   features.text_launch = model.text_layers * texts * kLaunchSeconds;
   if (work.offload)
@@ -92,11 +90,8 @@ void add_text(const Architecture& model, const GpuSpec& gpu, const Work& work, F
         over(model.text_params_b * 1e9 * bytes_per_parameter(work.format), gpu.pcie_bandwidth);
 }
 
-// Convolutions: parameters x pixels x 0.6 FLOP, a number that the fitted coefficient absorbs.
 double vae_seconds(const Architecture& model, const GpuSpec& gpu, const Work& work) {
-  const double pixels =
-      static_cast<double>(work.shape.width) * work.shape.height * work.shape.frames * work.batch;
-  return kVaeFlop * vae_parameters(model) * pixels / peak_16bit(gpu);
+  return vae_flop(model, work.shape) * work.batch / peak_16bit(gpu);
 }
 
 }  // namespace

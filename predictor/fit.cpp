@@ -240,8 +240,7 @@ Eigen::VectorXd gradient_of(const Features& features, const std::vector<Term>& t
     index.push_back(posterior.find(term.effect, term.level));
     DF_CHECK(index.back() >= 0, "no parameter of effect {}", effects()[term.effect].name);
   }
-  const Timing timing =
-      time_of(features, factors_of(logarithms_of(terms, index, posterior.mean)));
+  const Timing timing = time_of(features, factors_of(logarithms_of(terms, index, posterior.mean)));
   Eigen::VectorXd gradient = Eigen::VectorXd::Zero(posterior.mean.size());
   for (std::size_t t = 0; t < terms.size(); ++t)
     gradient[index[t]] +=

@@ -60,9 +60,8 @@ Narrowing narrowing(const Candidate& question, const Candidate& candidate,
   const double common = asked.dot(spread);
   const double noise =
       std::pow(all.noise[static_cast<std::size_t>(candidate.group)], 2) * kOwnVariance;
-  return {
-      std::sqrt(variance),
-      std::sqrt(std::max(0.0, variance - common * common / (offered.dot(spread) + noise)))};
+  return {std::sqrt(variance),
+          std::sqrt(std::max(0.0, variance - common * common / (offered.dot(spread) + noise)))};
 }
 
 }  // namespace disagfusion::predictor

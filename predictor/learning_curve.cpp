@@ -52,8 +52,7 @@ std::size_t most_helpful(const Rows& own, const std::vector<std::size_t>& chosen
     const auto row = static_cast<std::size_t>(i);
     if (std::find(chosen.begin(), chosen.end(), row) != chosen.end()) continue;
     const double noise = all.noise[static_cast<std::size_t>(own[row].group)];
-    const double gain =
-        common.col(i).squaredNorm() / (common(i, i) + kOwnVariance * noise * noise);
+    const double gain = common.col(i).squaredNorm() / (common(i, i) + kOwnVariance * noise * noise);
     if (gain <= most) continue;
     most = gain;
     best = row;

@@ -36,6 +36,13 @@ double image_encoder_parameters(const Architecture& model);
 /// VAE parameters; where the data file leaves them out, 2e8 (the middle of its other video VAEs).
 double vae_parameters(const Architecture& model);
 
+/// FLOP of encoding one prompt of `tokens` tokens: by `text_gmac_per_prompt`, in proportion to the
+/// longest prompt, else 2 a parameter and token.
+double text_flop(const Architecture& model, double tokens);
+
+/// FLOP of decoding one image or video: by `vae_kflop_per_pixel`, else 0.1 a parameter and pixel.
+double vae_flop(const Architecture& model, const Shape& shape);
+
 /// How one call of a stage is run. `steps` and `images` are those of the shape.
 struct Call {
   Shape shape;
