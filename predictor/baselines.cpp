@@ -10,7 +10,7 @@ namespace {
 double work_of(const Observation& row) {
   const Features& f = row.features;
   if (row.group == Group::dit) return (f.linear + f.attention) * f.steps;
-  return f.text_flop + f.vae + f.vae_encode + f.image_embedding;
+  return f.text_flop + f.vae_flop * (f.vae_decodes + f.vae_encodes) + f.image_embedding;
 }
 
 bool alike(const Observation& a, const Observation& b) {

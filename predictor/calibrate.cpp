@@ -17,8 +17,15 @@ namespace {
 
 constexpr double kContradiction = 1.25;
 constexpr double kUnits = 150;
+constexpr double kInferredVariance = 2, kChartVariance = 4;
 constexpr double kWorstCondition = 1e10;
 constexpr double kLeastMeanWeight = 0.5;
+
+/// Of the noise of a row, by its `quality`: all settings stated, some inferred, read off a chart.
+double variance_of(const std::string& quality) {
+  if (quality == "C") return kChartVariance;
+  return quality == "B" ? kInferredVariance : 1;
+}
 
 /// Stages of the table that take no time on a GPU, or that no formula covers.
 bool is_timed(const std::string& stage) {
@@ -132,6 +139,7 @@ void RowsReader::read(const CsvRow& row, MeasuredRows& rows) {
   observation.features = features_of(question->architecture(), question->gpu, question->work);
   observation.terms = terms_of(question->architecture(), question->gpu, question->work, setting);
   observation.log_seconds = std::log(*measured);
+  observation.variance_factor = variance_of(columns_.text(row, "quality"));
   check_units(row, observation);
   rows.observations.push_back(std::move(observation));
 }
@@ -249,7 +257,7 @@ Result<Profile> calibrate(const MeasuredRows& rows, const std::string& file,
     if (std::find(known.begin(), known.end(), rows.sha256) != known.end())
       return fail(Problem{file, 0, 0, "", "rows that the prior was not made from",
                           "rows that it was made from (they would count twice)", ""});
-    for (Observation& row : observations) row.variance_factor = kOwnVariance;
+    for (Observation& row : observations) row.variance_factor *= kOwnVariance;
   }
   profile.date = options.date;
   profile.sha256.push_back(rows.sha256);

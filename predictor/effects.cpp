@@ -63,9 +63,10 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"text_launch_two", C::text_launch, 0.7, 0.7, false},  // a prompt and an unwanted one
     {"text_launch_framework", C::text_launch, 0, 0.4, true},
     {"image_embedding", C::image_embedding, -2.3, 1, false},
-    {"vae", C::vae, 1.6, 0.5, false},  // 20 % of the peak
-    {"vae_video", C::vae, 0, 0.5, false},
-    {"vae_family", C::vae, 0, 0.5, true},
+    {"vae", C::vae, 0, 0.3, false},
+    {"vae_video", C::vae, 0, 0.3, false},
+    {"vae_family", C::vae, 0, 0.3, true},
+    {"vae_flop", C::vae_flop, 0.69, 0.3, false},  // 50 %
     {"vae_encode", C::vae_encode, -0.69, 0.5, false},
 }};
 
@@ -208,6 +209,7 @@ void add_rest(const Architecture& model, const Work& work, const Setting& settin
     terms.common("vae");
     terms.common("vae_video", model.vae_t > 1 ? 1 : 0);
     terms.pooled("vae_family", family_of(setting.model));
+    terms.common("vae_flop");
   }
   if (condition) terms.common("vae_encode");
 }

@@ -35,6 +35,7 @@ struct Work {
   Shape shape;              ///< width, height, frames, steps; all at least 1
   std::uint32_t batch = 1;  ///< images
   double passes = 1;        ///< forward passes a step, all GPUs together
+  int prompt_tokens = 0;    ///< that the text encoder sees; 0: as many as usual (text_tokens)
   Layout layout;
   NumberFormat format = NumberFormat::bf16;
   bool offload = false;  ///< weights streamed from host memory at every pass
@@ -55,8 +56,10 @@ struct Features {
   double steps = 0;        ///< DiT steps in the call
   double text_flop = 0, text_weights = 0, text_launch = 0, text_stream = 0;  ///< 1 ms a layer
   double image_embedding = 0;  ///< 1 where there is one
-  double vae = 0;              ///< decoding, per GPU
-  double vae_encode = 0;       ///< encoding, as if it cost what decoding does
+  double vae_memory = 0;       ///< of decoding, 0.026 bytes a FLOP, memory bandwidth
+  double vae_flop = 0;         ///< the same, 16-bit peak
+  double vae_decodes = 0;      ///< decodings on each GPU: 1 / GPUs, or none
+  double vae_encodes = 0;      ///< encodings, which count as decodings
   double call = 0;             ///< 0.1 s of an end-to-end call
   bool nvlink = false;         ///< the link is NVLink, else PCIe
 };

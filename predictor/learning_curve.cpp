@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/random.hpp"
@@ -62,8 +63,8 @@ std::size_t most_helpful(const Rows& own, const std::vector<std::size_t>& chosen
 
 class Curve {
  public:
-  Curve(const std::string& gpu, Rows own, const Posterior& before)
-      : gpu_(gpu), own_(std::move(own)), before_(before) {}
+  Curve(const std::string& gpu, const std::string& framework, Rows own, const Posterior& before)
+      : where_(csv_field(gpu) + "," + csv_field(framework)), own_(std::move(own)), before_(before) {}
 
   void random() {
     for (std::size_t d = 0; d < kDraws; ++d) {
@@ -89,7 +90,7 @@ class Curve {
     Rows measured;
     for (const std::size_t i : chosen) {
       measured.push_back(own_[i]);
-      measured.back().variance_factor = kOwnVariance;
+      measured.back().variance_factor *= kOwnVariance;
     }
     return fit(measured, &before_);
   }
@@ -101,12 +102,12 @@ class Curve {
       if (measured.contains(row.model)) continue;
       const double error =
           predict_log(row.features, row.terms, row.group, posterior).mean - row.log_seconds;
-      text_ += fmt::format("{},{},{},{},{},{:.4f}\n", csv_field(gpu_), choice, chosen.size(),
+      text_ += fmt::format("{},{},{},{},{},{:.4f}\n", where_, choice, chosen.size(),
                            draw_number, csv_field(row.id), error);
     }
   }
 
-  std::string gpu_;
+  std::string where_;
   Rows own_;
   const Posterior& before_;
   std::string text_;
@@ -115,24 +116,30 @@ class Curve {
 }  // namespace
 
 std::string learning_curve_csv(const std::vector<Observation>& rows) {
-  std::set<std::string> gpus;
+  std::map<std::string, std::set<std::string>> frameworks;  // by GPU type
   for (const Observation& row : rows)
-    if (row.group == Group::dit) gpus.insert(row.gpu);
-  std::string text = "gpu,choice,own_rows,draw,id,error\n";
-  for (const std::string& gpu : gpus) {
-    Rows others, own;
-    for (const Observation& row : rows) {
-      if (row.gpu != gpu)
-        others.push_back(row);
-      else if (row.group == Group::dit)
-        own.push_back(row);
-    }
+    if (row.group == Group::dit) frameworks[row.gpu].insert(framework_of(row.framework));
+  std::string text = "gpu,framework,choice,own_rows,draw,id,error\n";
+  for (const auto& [gpu, used] : frameworks) {
+    Rows others;
+    for (const Observation& row : rows)
+      if (row.gpu != gpu) others.push_back(row);
     if (others.empty()) continue;
     const Posterior before = fit(others);
-    Curve curve(gpu, std::move(own), before);
-    curve.random();
-    curve.helpful();
-    text += curve.take();
+    for (const std::string& framework : used) {
+      Rows own;
+      std::set<std::string> models;
+      for (const Observation& row : rows)
+        if (row.gpu == gpu && row.group == Group::dit && framework_of(row.framework) == framework) {
+          own.push_back(row);
+          models.insert(row.model);
+        }
+      if (models.size() < 2) continue;
+      Curve curve(gpu, framework, std::move(own), before);
+      curve.random();
+      curve.helpful();
+      text += curve.take();
+    }
   }
   return text;
 }

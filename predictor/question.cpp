@@ -76,6 +76,7 @@ Work work_of(const PredictOptions& options, const Architecture& model, Asked ask
   work.shape.images = options.batch;
   work.batch = options.batch;
   work.passes = options.passes > 0 ? options.passes : std::max(1, model.passes_per_step);
+  work.prompt_tokens = static_cast<int>(std::min(options.prompt_tokens, kLargestCount));
   work.layout.ulysses = options.degree;
   if (!options.parallel.empty()) work.layout = parse_layout(options.parallel);
   work.layout.guidance =

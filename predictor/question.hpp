@@ -34,6 +34,7 @@ struct PredictOptions {
   std::optional<std::uint32_t> frames, steps;  ///< default: the model's own
   std::uint32_t batch = 1;                     ///< images
   std::string dtype;                           ///< empty: bf16
+  std::uint32_t prompt_tokens = 0;             ///< 0: as many as the model usually sees
   std::uint32_t degree = 1;                    ///< GPUs that share the tokens
   bool offload = false;
   double passes = 0;      ///< forward passes a step; 0: the model's own

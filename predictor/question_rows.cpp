@@ -16,6 +16,17 @@ std::string lower(std::string text) {
   return text;
 }
 
+/// Of "16 prompt tokens", as the published table notes it; else 0.
+std::uint32_t noted_tokens(const std::string& notes) {
+  const std::size_t words = notes.find(" prompt tokens");
+  if (words == std::string::npos || words == 0) return 0;
+  const std::size_t space = notes.rfind(' ', words - 1);
+  const std::size_t from = space == std::string::npos ? 0 : space + 1;
+  std::uint32_t count = 0;
+  const auto [stop, error] = std::from_chars(notes.data() + from, notes.data() + words, count);
+  return error == std::errc() && stop == notes.data() + words ? count : 0;
+}
+
 }  // namespace
 
 Columns::Columns(const CsvRow& header, const std::string& file, Problems& problems) {
@@ -71,7 +82,8 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
   // The data file's encoder is the text encoder, image encoders have rows of their own; unless a
   // row notes that the condition image was encoded too.
   options.stage = columns.text(row, "stage");
-  const bool whole = lower(columns.text(row, "notes")).find("vae encode") != std::string::npos;
+  options.notes = columns.text(row, "notes");
+  const bool whole = lower(options.notes).find("vae encode") != std::string::npos;
   if (options.stage == "encoder" && !whole) options.stage = "text_encoder";
   options.gpu = columns.text(row, "gpu");
   options.width = read.count("width").value_or(0);
@@ -80,6 +92,7 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
   options.steps = read.count("steps");
   options.batch = read.count("batch").value_or(1);
   options.dtype = columns.text(row, "dtype");
+  options.prompt_tokens = read.count("prompt_tokens").value_or(noted_tokens(options.notes));
   options.passes = read.number("passes_per_step").value_or(0);
   options.degree = read.count("num_gpus").value_or(1);
   const std::string parallel = columns.text(row, "parallel");
@@ -91,7 +104,6 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
   options.offload = columns.text(row, "split") == "reference_offload" || streamed == "1" ||
                     streamed == "yes" || streamed == "true";
   options.framework = columns.text(row, "framework");
-  options.notes = columns.text(row, "notes");
   options.source = columns.text(row, "source");
   static_cast<void>(read.number("seconds"));  // may be empty; text there is a mistake
   return options;

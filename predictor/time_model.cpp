@@ -112,17 +112,21 @@ void add_text(const Features& f, Sum& sum) {
   sum.add(C::stream, stream);
 }
 
-// vae = c_vae (decode + c_enc encode) + 5 ms a call of either; CLIP c_image 0.3 s
+// vae = ((c_vae bytes) ++ (c_flop F)) (decode + c_enc encode) + 5 ms a call of either; CLIP c_image
+// 0.3 s
 void add_images(const Features& f, Sum& sum) {
   constexpr double kVaeCall = 5e-3, kEmbedding = 0.3;
-  const double decode = sum.factor(C::vae) * f.vae;
-  const double encode = sum.factor(C::vae) * sum.factor(C::vae_encode) * f.vae_encode;
+  const Overlap share =
+      overlap_4(sum.factor(C::vae) * f.vae_memory, sum.factor(C::vae_flop) * f.vae_flop);
+  const double decode = share.value * f.vae_decodes;
+  const double encode = share.value * sum.factor(C::vae_encode) * f.vae_encodes;
   const double embedding = sum.factor(C::image_embedding) * f.image_embedding * kEmbedding;
   Parts& parts = sum.timing().parts;
   parts.other += decode + encode + embedding;
-  if (f.vae > 0) parts.other += kVaeCall;
-  if (f.vae_encode > 0) parts.other += kVaeCall;
-  sum.add(C::vae, decode + encode);
+  if (f.vae_decodes > 0) parts.other += kVaeCall;
+  if (f.vae_encodes > 0) parts.other += kVaeCall;
+  sum.add(C::vae, (decode + encode) * share.share_a);
+  sum.add(C::vae_flop, (decode + encode) * share.share_b);
   sum.add(C::vae_encode, encode);
   sum.add(C::image_embedding, embedding);
 }
@@ -133,7 +137,7 @@ const char* name_of(Coefficient coefficient) {
   constexpr std::array<const char*, kCoefficients> kNames = {
       "linear",     "attention",   "elementwise",     "launch", "nvlink",    "pcie",
       "collective", "ring",        "gather",          "stream", "dit",       "call",
-      "text_flop",  "text_launch", "image_embedding", "vae",    "vae_encode"};
+      "text_flop",  "text_launch", "image_embedding", "vae", "vae_flop", "vae_encode"};
   return kNames[at(coefficient)];
 }
 

@@ -26,10 +26,11 @@ enum class Coefficient : std::uint8_t {
   text_flop,
   text_launch,
   image_embedding,
-  vae,
+  vae,       ///< memory traffic
+  vae_flop,  ///< convolutions
   vae_encode
 };
-inline constexpr std::size_t kCoefficients = 17;
+inline constexpr std::size_t kCoefficients = 18;
 const char* name_of(Coefficient coefficient);
 
 using Coefficients = std::array<double, kCoefficients>;
