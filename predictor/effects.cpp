@@ -64,9 +64,10 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"text_launch_framework", C::text_launch, 0, 0.4, true},
     {"image_embedding", C::image_embedding, -2.3, 1, false},
     {"vae", C::vae, 0, 0.3, false},
-    {"vae_video", C::vae, 0, 0.3, false},
     {"vae_family", C::vae, 0, 0.3, true},
-    {"vae_flop", C::vae_flop, 0.69, 0.3, false},  // 50 %
+    {"vae_whole", C::vae, 0.3, 0.4, false},  // in 32 bits, conversions: what end to end adds
+    {"vae_whole_framework", C::vae, 0, 0.3, true},
+    {"vae_flop", C::vae_flop, 1.2, 0.3, false},  // 30 % of the peak
     {"vae_encode", C::vae_encode, -0.69, 0.5, false},
 }};
 
@@ -207,8 +208,11 @@ void add_rest(const Architecture& model, const Work& work, const Setting& settin
   const bool condition = both || asked == Asked::vae_encode;
   if (whole || asked == Asked::decoder || condition) {
     terms.common("vae");
-    terms.common("vae_video", model.vae_t > 1 ? 1 : 0);
     terms.pooled("vae_family", family_of(setting.model));
+    if (whole) {
+      terms.common("vae_whole");
+      terms.pooled("vae_whole_framework", framework);
+    }
     terms.common("vae_flop");
   }
   if (condition) terms.common("vae_encode");
