@@ -60,6 +60,8 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"call_framework", C::call, 0, 0.7, true},
     {"text_flop", C::text_flop, 0.92, 0.5, false},         // 40 %
     {"text_launch", C::text_launch, 0, 0.7, false},        // 1 ms a layer
+    // a language model's layer launches about 1.5 times the kernels of a T5 layer
+    {"text_launch_language", C::text_launch, 0.4, 0.3, false},
     {"text_launch_two", C::text_launch, 0.7, 0.7, false},  // a prompt and an unwanted one
     {"text_launch_framework", C::text_launch, 0, 0.4, true},
     {"image_embedding", C::image_embedding, -2.3, 1, false},
@@ -115,6 +117,14 @@ double power_of(const GpuSpec& gpu) {
 std::string stated(const std::string& level) { return level.empty() ? "unstated" : level; }
 std::string both(const std::string& a, const std::string& b) {
   return stated(a) + " on " + stated(b);
+}
+
+/// Encoders that are language models, not T5 or CLIP.
+bool is_language_model(const std::string& text_encoder) {
+  const std::string text = lower(text_encoder);
+  for (const char* name : {"llama", "qwen", "gemma", "mistral", "glm"})
+    if (contains(text, name)) return true;
+  return false;
 }
 
 class Terms {
@@ -199,6 +209,7 @@ void add_rest(const Architecture& model, const Work& work, const Setting& settin
   if (encodes || asked == Asked::text_encoder) {
     terms.common("text_flop");
     terms.common("text_launch");
+    terms.common("text_launch_language", is_language_model(model.text_encoder) ? 1 : 0);
     terms.common("text_launch_two", work.passes > 1 ? 1 : 0);
     terms.pooled("text_launch_framework", framework);
   }
