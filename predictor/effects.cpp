@@ -20,7 +20,7 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"linear", C::linear, 0.51, 0.3, false},             // 60 % of the peak
     {"linear_power", C::linear, 0.25, 0.1, false},       // -ln(W per TFLOP/s): clocks under load
     {"linear_fast_format", C::linear, 0.2, 0.3, false},  // 8-bit and 16-bit accumulating products
-    {"attention", C::attention, 0.69, 0.3, false},       // 50 %
+    {"attention", C::attention, 0.36, 0.2, false},       // 70 %
     {"attention_power", C::attention, 0.2, 0.1, false},
     {"attention_quantised", C::attention, -0.5, 0.3, false},  // 8-bit attention (SageAttention)
     {"attention_asynchronous", C::attention, -0.25, 0.15, false},  // FlashAttention-3 on Hopper
@@ -58,8 +58,8 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"layout", C::dit, 0, 0.1, true},
     {"call", C::call, 0.69, 0.6, false},  // 0.2 s
     {"call_framework", C::call, 0, 0.7, true},
-    {"text_flop", C::text_flop, 0.92, 0.5, false},         // 40 %
-    {"text_launch", C::text_launch, 0, 0.7, false},        // 1 ms a layer
+    {"text_flop", C::text_flop, 0.92, 0.5, false},   // 40 %
+    {"text_launch", C::text_launch, 0, 0.7, false},  // 1 ms a layer
     // a language model's layer launches about 1.5 times the kernels of a T5 layer
     {"text_launch_language", C::text_launch, 0.4, 0.3, false},
     {"text_launch_two", C::text_launch, 0.7, 0.7, false},  // a prompt and an unwanted one

@@ -64,7 +64,9 @@ std::size_t most_helpful(const Rows& own, const std::vector<std::size_t>& chosen
 class Curve {
  public:
   Curve(const std::string& gpu, const std::string& framework, Rows own, const Posterior& before)
-      : where_(csv_field(gpu) + "," + csv_field(framework)), own_(std::move(own)), before_(before) {}
+      : where_(csv_field(gpu) + "," + csv_field(framework)),
+        own_(std::move(own)),
+        before_(before) {}
 
   void random() {
     for (std::size_t d = 0; d < kDraws; ++d) {
@@ -102,8 +104,8 @@ class Curve {
       if (measured.contains(row.model)) continue;
       const double error =
           predict_log(row.features, row.terms, row.group, posterior).mean - row.log_seconds;
-      text_ += fmt::format("{},{},{},{},{},{:.4f}\n", where_, choice, chosen.size(),
-                           draw_number, csv_field(row.id), error);
+      text_ += fmt::format("{},{},{},{},{},{:.4f}\n", where_, choice, chosen.size(), draw_number,
+                           csv_field(row.id), error);
     }
   }
 

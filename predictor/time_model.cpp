@@ -135,9 +135,9 @@ void add_images(const Features& f, Sum& sum) {
 
 const char* name_of(Coefficient coefficient) {
   constexpr std::array<const char*, kCoefficients> kNames = {
-      "linear",     "attention",   "elementwise",     "launch", "nvlink",    "pcie",
-      "collective", "ring",        "gather",          "stream", "dit",       "call",
-      "text_flop",  "text_launch", "image_embedding", "vae", "vae_flop", "vae_encode"};
+      "linear",     "attention",   "elementwise",     "launch", "nvlink",   "pcie",
+      "collective", "ring",        "gather",          "stream", "dit",      "call",
+      "text_flop",  "text_launch", "image_embedding", "vae",    "vae_flop", "vae_encode"};
   return kNames[at(coefficient)];
 }
 
