@@ -109,19 +109,19 @@ def corrected(row):
 
 
 def add_counts(rows):
-    """Fills in what one text encoder and one decoder count for all models that share them."""
+    """Fills in what a model's text encoder and decoder count, or those of a model that shares them."""
     by_name = {row["model"].lower(): row for row in rows}
-    texts, decoders = {}, {}
+    texts, decoders = {}, {}  # by model and by what is shared
     for count in read_rows(COUNTS):
         row = by_name[count["model"]]
         flop = int(count["linear_flop"]) + int(count["attention_flop"])
         if count["stage"] == "encoder":
-            texts[row["text_encoder"], row["text_max_tokens"]] = flop / 2e9
+            texts[row["model"]] = texts[row["text_encoder"], row["text_max_tokens"]] = flop / 2e9
         if count["stage"] == "decoder":
             pixels = int(count["width"]) * int(count["height"]) * int(count["frames"])
             decoders[vae_weights(row)] = flop / pixels / 1e3
     for row in rows:
-        text = texts.get((row["text_encoder"], row["text_max_tokens"]))
+        text = texts.get(row["model"]) or texts.get((row["text_encoder"], row["text_max_tokens"]))
         vae = vae_weights(row)
         decoder = decoders.get(VAE_LIKE.get(vae, vae))
         row["text_gmac_per_prompt"] = f"{text:.6g}" if text else ""

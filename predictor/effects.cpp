@@ -73,12 +73,14 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"vae_encode", C::vae_encode, -0.69, 0.5, false},
 }};
 
-std::uint8_t number_of(std::string_view name) {
-  for (std::uint8_t i = 0; i < kEffects; ++i)
-    if (name == kTable[i].name) return i;
-  DF_CHECK(false, "no effect is called {}", name);
-  return 0;
-}
+/// An effect by its name, looked up when this is compiled: a name that no effect has does not.
+struct Named {
+  std::uint8_t number = 0;
+  // NOLINTNEXTLINE(google-explicit-constructor): so that a name can stand where an effect is meant
+  consteval Named(const char* name) {
+    while (std::string_view(kTable.at(number).name) != name) ++number;
+  }
+};
 
 std::string lower(std::string text) {
   for (char& c : text)
@@ -129,11 +131,12 @@ bool is_language_model(const std::string& text_encoder) {
 
 class Terms {
  public:
-  void common(const char* effect, double value = 1) {
-    if (value != 0) terms_.push_back({number_of(effect), "", value});
+  Terms() { terms_.reserve(kEffects); }
+  void common(Named effect, double value = 1) {
+    if (value != 0) terms_.push_back({effect.number, "", value});
   }
-  void pooled(const char* effect, const std::string& level) {
-    terms_.push_back({number_of(effect), stated(level), 1});
+  void pooled(Named effect, const std::string& level) {
+    terms_.push_back({effect.number, stated(level), 1});
   }
   std::vector<Term> take() { return std::move(terms_); }
 
@@ -179,7 +182,7 @@ void add_dit(const Architecture& model, const GpuSpec& gpu, const Work& work,
   terms.pooled("launch_framework", framework);
   if (work.layout.gpus() > 1) {
     const bool nvlink = gpu.nvlink_bandwidth > 0;
-    terms.common(nvlink ? "nvlink" : "pcie");
+    terms.common(nvlink ? Named("nvlink") : Named("pcie"));
     if (!nvlink) terms.pooled("pcie_gpu", setting.gpu);
     terms.common("collective");
     terms.common("ring", work.layout.ring > 1 ? 1 : 0);

@@ -268,14 +268,16 @@ CoefficientBelief belief_of(const std::vector<Term>& terms, const Posterior& pos
       belief.covariance(static_cast<int>(c), static_cast<int>(c)) += spread * spread;
     }
   }
-  for (std::size_t s = 0; s < terms.size(); ++s)
+  for (std::size_t s = 0; s < terms.size(); ++s) {
+    if (index[s] < 0) continue;
+    const auto c = static_cast<int>(at(effects()[terms[s].effect].coefficient));
     for (std::size_t t = 0; t < terms.size(); ++t) {
-      if (index[s] < 0 || index[t] < 0) continue;
-      const auto c = static_cast<int>(at(effects()[terms[s].effect].coefficient));
+      if (index[t] < 0) continue;
       const auto d = static_cast<int>(at(effects()[terms[t].effect].coefficient));
       belief.covariance(c, d) +=
           terms[s].value * terms[t].value * posterior.covariance(index[s], index[t]);
     }
+  }
   return belief;
 }
 

@@ -16,6 +16,8 @@
 namespace disagfusion::predictor {
 namespace {
 
+constexpr double kShownShare = 5e-4;  // parts below it would print as 0.0 %
+
 Parts with_steps(const StageSeconds& seconds, std::uint32_t steps) {
   const auto sum = [steps](double fixed, double per_step) { return fixed + per_step * steps; };
   const Parts& a = seconds.fixed;
@@ -170,7 +172,7 @@ std::string prediction_text(const PredictOptions& options, const Prediction& pre
        {"communication", parts.communication},
        {"overhead", parts.overhead}}};
   for (const auto& [name, seconds] : rows)
-    if (with_parts && seconds > 0)
+    if (with_parts && seconds >= kShownShare * prediction.seconds)
       text += fmt::format("    {:<16}{:>10.4g} s {:>5.1f} %\n", name, seconds,
                           100 * seconds / prediction.seconds);
   text += fmt::format("  peak memory   {:.1f} GB of {:.0f} GB\n", prediction.memory_bytes / 1e9,

@@ -6,6 +6,7 @@
 
 #include "predictor/belief.hpp"
 #include "predictor/cached_costs.hpp"
+#include "predictor/fitted.hpp"
 #include "predictor/online.hpp"
 #include "tests/predictor/scenarios.hpp"
 
@@ -60,6 +61,24 @@ void fitted(benchmark::State& state) {
   }
 }
 BENCHMARK(fitted);
+
+/// A stage on a GPU type that was never asked for: terms, coefficients and their covariance first.
+void fitted_cold(benchmark::State& state) {
+  std::ifstream file(std::string(DISAGFUSION_SOURCE_DIR) + "/configs/profiles/published.yaml");
+  std::stringstream text;
+  text << file.rdbuf();
+  const Profile profile = *read_profile("published.yaml", text.str());
+  const Architecture model = flux_architecture();
+  const GpuSpec gpu = h100();
+  Work work;
+  work.shape = {1024, 1024, 1, 28, 1};
+  const Setting setting = {"flux.1-dev", gpu.name, "Hopper", "", "", ""};
+  for (auto _ : state) {
+    const FittedStage stage(profile, model, gpu, work, setting);
+    benchmark::DoNotOptimize(stage.answer(features_of(model, gpu, work)));
+  }
+}
+BENCHMARK(fitted_cold);
 
 void cached(benchmark::State& state) {
   const auto costs = costs_of(flux_scenario(false));

@@ -269,13 +269,13 @@ TEST(CalibrateRows, BadInputIsALineEach) {
                           "b,FLUX,dit_step,512,1024,1,28,1,bf16,H100-SXM,-2,\n"
                           "c,FLUX,dit_step,256,1024,1,28,1,bf16,H100-SXM,,\n"
                           "d,FLUX,dit_step,768,1024,1,28,1,bf16,H100-SXM,nan,\n"),
-              ::testing::AllOf(HasSubstr("rows.csv:2:52: seconds"), HasSubstr("rows.csv:3:51"),
+              ::testing::AllOf(HasSubstr("rows.csv:2:48: seconds"), HasSubstr("rows.csv:3:47"),
                                HasSubstr("rows.csv:4:"), HasSubstr("rows.csv:5:")));
   EXPECT_THAT(problems_of("a,SANA,dit_step,1024,1024,1,28,1,bf16,H100-SXM,0.2,\n"),
               HasSubstr("rows.csv:2:3: model"));
   EXPECT_THAT(problems_of("a,FLUX,dit_step,1024,1024,1,28,1,bf16,TPU,0.2,\n"), HasSubstr("gpu"));
   EXPECT_THAT(problems_of(good + "b,FLUX,dit_step,1024,1024,1,28,1,bf16,H100-SXM,0.3,\n"),
-              HasSubstr("rows.csv:3:52: seconds: expected about 0.2 s, as line 2 has"));
+              HasSubstr("rows.csv:3:48: seconds: expected about 0.2 s, as line 2 has"));
   EXPECT_THAT(problems_of(good + "a,FLUX,dit_step,512,1024,1,28,1,bf16,H100-SXM,0.1,\n"),
               HasSubstr("each id once"));
   EXPECT_THAT(problems_of("a,FLUX,dit_step,1024,1024,1,28,1,bf16,H100-SXM,200,\n"),
