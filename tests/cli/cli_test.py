@@ -126,7 +126,7 @@ class CommandLine(unittest.TestCase):
         header = "id,model,stage,gpu,seconds\n"
         self.refused("calibrate", self.write("e.csv", ""), "-o", "p.yaml", because="e.csv:1:1")
         self.refused("calibrate", self.write("z.csv", header + "a,flux.1-dev,dit_step,L40S,0\n"), "-o", "p.yaml",
-                     because="z.csv:2:26: seconds: expected measured seconds above 0, got 0")
+                     because="z.csv:2:28: seconds: expected measured seconds above 0, got 0")
         self.refused("calibrate", self.write("u.csv", header + "a,flux.1-dev,dit_step,L40S,800\n"), "-o", "p.yaml",
                      because="milliseconds")
         self.refused("calibrate", self.write("m.csv", header + "a,flux.1-dex,dit_step,L40S,0.8\n"), "-o", "p.yaml",

@@ -160,10 +160,12 @@ Answers answers(const Architecture& model, const Call& call) {
 }
 
 void expect_no_less(const Answers& more, const Answers& less) {
-  RC_ASSERT(more.encoder >= less.encoder);
-  RC_ASSERT(more.dit >= less.dit);
-  RC_ASSERT(more.decoder >= less.decoder);
-  RC_ASSERT(more.all >= less.all);
+  constexpr double kRounding =
+      1 - 1e-14;  // seconds are sums of parts that grow and parts that fall
+  RC_ASSERT(more.encoder >= less.encoder * kRounding);
+  RC_ASSERT(more.dit >= less.dit * kRounding);
+  RC_ASSERT(more.decoder >= less.decoder * kRounding);
+  RC_ASSERT(more.all >= less.all * kRounding);
   RC_ASSERT(more.memory >= less.memory);
 }
 
