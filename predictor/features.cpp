@@ -120,7 +120,9 @@ Features features_of(const Architecture& model, const GpuSpec& gpu, const Work& 
   if (asked == Asked::image_encoder || (condition && image_encoder_parameters(model) > 0))
     features.image_embedding = 1;
   if (asked == Asked::vae_encode || condition) features.vae_encodes = 1;
-  if (whole || asked == Asked::decoder) features.vae_decodes = 1.0 / std::max(1U, work.layout.vae);
+  if (whole || asked == Asked::decoder)
+    features.vae_decodes =
+        tiled_share(work.shape, work.vae_tile) / std::max(1U, work.layout.vae);
   if (features.vae_encodes + features.vae_decodes > 0) add_vae(model, gpu, work, features);
   if (whole) features.call = kCallSeconds;
   return features;

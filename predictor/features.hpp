@@ -38,7 +38,8 @@ struct Work {
   int prompt_tokens = 0;    ///< that the text encoder sees; 0: as many as usual (text_tokens)
   Layout layout;
   NumberFormat format = NumberFormat::bf16;
-  bool offload = false;  ///< weights streamed from host memory at every pass
+  bool offload = false;        ///< weights streamed from host memory at every pass
+  std::uint32_t vae_tile = 0;  ///< pixels a side that the decoder works on at a time; 0: all
 };
 
 /// Seconds at the data sheet's rates; 0 where there is no such work. DiT figures are for one step.
@@ -58,7 +59,7 @@ struct Features {
   double image_embedding = 0;  ///< 1 where there is one
   double vae_memory = 0;       ///< of decoding, 0.026 bytes a FLOP, memory bandwidth
   double vae_flop = 0;         ///< the same, 16-bit peak
-  double vae_decodes = 0;      ///< decodings on each GPU: 1 / GPUs, or none
+  double vae_decodes = 0;      ///< decodings on each GPU: tiles' overlap / GPUs, or none
   double vae_encodes = 0;      ///< encodings, which count as decodings
   double call = 0;             ///< 0.1 s of an end-to-end call
   bool nvlink = false;         ///< the link is NVLink, else PCIe

@@ -91,6 +91,7 @@ Prediction answer_to(const Question& question, const Profile* profile) {
   Prediction prediction;
   prediction.gpu_memory_bytes = question.gpu.memory_bytes;
   prediction.memory_bytes = question.memory_bytes;
+  prediction.tiled_memory_bytes = question.tiled_bytes;
   prediction.load_disk_s = load_seconds(question.weight_bytes, question.gpu, WeightsFrom::disk);
   prediction.load_host_s = load_seconds(question.weight_bytes, question.gpu, WeightsFrom::host);
   if (question.work.asked != Asked::end_to_end)
@@ -175,8 +176,12 @@ std::string prediction_text(const PredictOptions& options, const Prediction& pre
     if (with_parts && seconds >= kShownShare * prediction.seconds)
       text += fmt::format("    {:<16}{:>10.4g} s {:>5.1f} %\n", name, seconds,
                           100 * seconds / prediction.seconds);
-  text += fmt::format("  peak memory   {:.1f} GB of {:.0f} GB\n", prediction.memory_bytes / 1e9,
+  text += fmt::format("  peak memory   {:.1f} GB of {:.0f} GB", prediction.memory_bytes / 1e9,
                       prediction.gpu_memory_bytes / 1e9);
+  if (prediction.tiled_memory_bytes > 0)
+    text += fmt::format("; decoding in tiles of {} pixels {:.1f} GB", kUsualTile,
+                        prediction.tiled_memory_bytes / 1e9);
+  text += '\n';
   text += fmt::format("  loading       {:.1f} s from disk, {:.1f} s from host memory\n",
                       prediction.load_disk_s, prediction.load_host_s);
   if (prediction.output_bytes > 0)
@@ -210,6 +215,8 @@ std::string prediction_json(const PredictOptions& options, const Prediction& pre
                      {"communication", parts.communication},
                      {"overhead", parts.overhead}};
   json["memory_bytes"] = prediction.memory_bytes;
+  if (prediction.tiled_memory_bytes > 0)
+    json["tiled_memory_bytes"] = prediction.tiled_memory_bytes;
   json["gpu_memory_bytes"] = prediction.gpu_memory_bytes;
   json["load_s"] = {{"disk", prediction.load_disk_s}, {"host", prediction.load_host_s}};
   json["output_bytes"] = prediction.output_bytes;

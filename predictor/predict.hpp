@@ -13,6 +13,7 @@ struct Prediction {
   double seconds = 0, lo_s = 0, hi_s = 0;  ///< expected, 5 % and 95 %
   Parts parts;                             ///< of `seconds`; empty for roofline's end_to_end
   double memory_bytes = 0;                 ///< peak on each GPU; of end_to_end the largest stage's
+  double tiled_memory_bytes = 0;           ///< decoder: the peak in tiles of kUsualTile; else 0
   double gpu_memory_bytes = 0;
   double load_disk_s = 0, load_host_s = 0;  ///< to bring the stage's weights to the device
   double output_bytes = 0;                  ///< to the next stage, for one request; 0 at the end

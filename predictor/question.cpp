@@ -77,6 +77,7 @@ Work work_of(const PredictOptions& options, const Architecture& model, Asked ask
   work.batch = options.batch;
   work.passes = options.passes > 0 ? options.passes : std::max(1, model.passes_per_step);
   work.prompt_tokens = static_cast<int>(std::min(options.prompt_tokens, kLargestCount));
+  work.vae_tile = options.vae_tile;
   work.layout.ulysses = options.degree;
   if (!options.parallel.empty()) work.layout = parse_layout(options.parallel);
   work.layout.guidance =
@@ -144,6 +145,7 @@ Call call_of(const Work& work) {
   call.vae = work.layout.vae;
   call.format = work.format;
   call.offload = work.offload;
+  call.vae_tile = work.vae_tile;
   return call;
 }
 
@@ -162,7 +164,7 @@ tl::expected<Question, Refusal> question_of(const PredictOptions& options,
   const Result<GpuSpec> gpu = catalogue.gpu(options.gpu);
   if (!gpu) return refuse("gpu", one_line(gpu.error().front()));
   if (!model->architecture) return refuse("model", "the model has no architecture");
-  Question question{*model, *gpu, asked->kind, {}, {}, 0, 0, false};
+  Question question{*model, *gpu, asked->kind, {}, {}, 0, 0, 0, false};
   question.work = work_of(options, *model->architecture, asked->asked, *format);
   if (std::string why = shape_refusal(options, question.work.shape); !why.empty())
     return refuse("", std::move(why));
@@ -173,6 +175,11 @@ tl::expected<Question, Refusal> question_of(const PredictOptions& options,
                       options.framework, options.notes, options.source};
   question.weight_bytes = weight_bytes(asked->kind, *model->architecture, question.work);
   question.memory_bytes = peak_bytes(asked->kind, *model->architecture, question.work);
+  if (asked->asked == Asked::decoder) {
+    Work tiled = question.work;
+    tiled.vae_tile = kUsualTile;
+    question.tiled_bytes = peak_bytes(asked->kind, *model->architecture, tiled);
+  }
   const bool fits = gpu->memory_bytes <= 0 || question.memory_bytes <= gpu->memory_bytes;
   if (!fits && !question.work.offload) {
     question.offload_assumed = question.work.offload = true;

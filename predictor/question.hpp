@@ -36,12 +36,16 @@ struct PredictOptions {
   std::string dtype;                           ///< empty: bf16
   std::uint32_t prompt_tokens = 0;             ///< 0: as many as the model usually sees
   std::uint32_t degree = 1;                    ///< GPUs that share the tokens
+  std::uint32_t vae_tile = 0;                  ///< pixels a side that the decoder works on; 0: all
   bool offload = false;
   double passes = 0;      ///< forward passes a step; 0: the model's own
   std::string parallel;   ///< "ulysses4+fsdp", "cfg2xulysses2", ...; overrides degree
   std::string framework;  ///< "diffusers eager", "xDiT compile", ...; empty: not stated
   std::string notes, source;
 };
+
+/// Pixels a side of a decoder's tile where none is stated: diffusers' default for images.
+inline constexpr std::uint32_t kUsualTile = 512;
 
 struct Question {
   ModelSpec model;
@@ -50,6 +54,7 @@ struct Question {
   Work work;
   Setting setting;
   double memory_bytes = 0;       ///< peak on each GPU; of end_to_end the largest stage's
+  double tiled_bytes = 0;        ///< the same with tiles of kUsualTile; 0: no decoder in it
   double weight_bytes = 0;       ///< all weights of the stage; of end_to_end those of all stages
   bool offload_assumed = false;  ///< asked without offload, but the weights do not fit
 

@@ -93,6 +93,7 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
   options.batch = read.count("batch").value_or(1);
   options.dtype = columns.text(row, "dtype");
   options.prompt_tokens = read.count("prompt_tokens").value_or(noted_tokens(options.notes));
+  options.vae_tile = read.count("vae_tile").value_or(0);
   options.passes = read.number("passes_per_step").value_or(0);
   options.degree = read.count("num_gpus").value_or(1);
   const std::string parallel = columns.text(row, "parallel");

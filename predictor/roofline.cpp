@@ -97,6 +97,17 @@ double vae_flop(const Architecture& model, const Shape& shape) {
   return flop * pixels;
 }
 
+double tiled_share(const Shape& shape, std::uint32_t tile) {
+  const auto along = [tile](std::uint32_t side) {  // sum of min(tile, what is left) at each start
+    if (tile == 0 || side <= tile) return 1.0;
+    const std::uint32_t stride = std::max(1U, tile - tile / 4);
+    double sum = 0;
+    for (std::uint32_t at = 0; at < side; at += stride) sum += std::min(tile, side - at);
+    return sum / side;
+  };
+  return along(shape.width) * along(shape.height);
+}
+
 // 5 % and 95 % of measured / predicted over the calibrate rows, each row predicted by a fit that
 // left its model or its GPU out (the wider of the two), rounded outwards. Encoders span host-bound
 // 20 ms to 0.9 s for one text; decoders are seven rows only.
@@ -239,9 +250,10 @@ double Roofline::text_encoder(const Call& call) const {
          std::max(flop / (rate_16_ * kEncoderUtilisation), weights / gpu_.memory_bandwidth);
 }
 
-// t = 10 ms + F_vae b / (0.15 P_16 phi)
+// t = 10 ms + F_vae b / (0.15 P_16 phi), F_vae times the overlap where it works on tiles
 double Roofline::decoder(const Call& call) const {
-  const double flop = vae_flop(model_, call.shape) * call.batch;
+  const double flop =
+      vae_flop(model_, call.shape) * tiled_share(call.shape, call.vae_tile) * call.batch;
   return kVaeSeconds + flop / (rate_16_ * kVaeUtilisation) / std::max(1U, call.vae);
 }
 

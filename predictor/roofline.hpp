@@ -43,6 +43,10 @@ double text_flop(const Architecture& model, double tokens);
 /// FLOP of decoding one image or video: by `vae_kflop_per_pixel`, else 0.1 a parameter and pixel.
 double vae_flop(const Architecture& model, const Shape& shape);
 
+/// Pixels that a decoder computes over pixels of the picture, where it works on tiles of `tile`
+/// pixels a side that overlap by a quarter (diffusers' default); 1 where `tile` is 0.
+double tiled_share(const Shape& shape, std::uint32_t tile);
+
 /// How one call of a stage is run. `steps` and `images` are those of the shape.
 struct Call {
   Shape shape;
@@ -52,7 +56,8 @@ struct Call {
   std::uint32_t guidance = 1;  ///< GPUs that share the guidance passes
   std::uint32_t vae = 1;       ///< GPUs that share the decoder
   NumberFormat format = NumberFormat::bf16;
-  bool offload = false;  ///< weights streamed from host memory at every forward pass
+  bool offload = false;        ///< weights streamed from host memory at every forward pass
+  std::uint32_t vae_tile = 0;  ///< pixels a side that the decoder works on at a time; 0: all
 };
 
 /// Seconds, by what they are spent on. The larger of compute and traffic counts: the other is 0.

@@ -124,6 +124,18 @@ TEST(Memory, WeightsAndActivations) {
                    28.0 * 4608 * 3072 + kContextBytes);
 }
 
+// 1024 in tiles of 512 at every 384: 512 + 512 + 256 a side. The picture: 6 bytes a pixel.
+TEST(Memory, TilesLowerTheDecodersPeakAndCostTheirOverlap) {
+  Call call;
+  call.shape = {1024, 1024, 1, 28, 1};
+  call.vae_tile = 512;
+  EXPECT_DOUBLE_EQ(stage_activation_bytes(StageKind::decoder, flux_architecture(), call),
+                   1.7e3 * 512 * 512 + 6.0 * 1024 * 1024 + kContextBytes);
+  EXPECT_DOUBLE_EQ(tiled_share(call.shape, 512), 1.25 * 1.25);
+  EXPECT_DOUBLE_EQ(tiled_share(call.shape, 1024), 1);
+  EXPECT_DOUBLE_EQ(tiled_share(call.shape, 0), 1);
+}
+
 // ---- properties
 // ----------------------------------------------------------------------------------
 
