@@ -9,12 +9,12 @@ namespace {
 /// Seconds of the main work at peak rates.
 double work_of(const Observation& row) {
   const Features& f = row.features;
-  if (row.group == Group::dit) return (f.linear + f.attention) * f.steps;
+  if (f.steps > 0) return (f.linear + f.attention) * f.steps;
   return f.text_flop + f.vae_flop * (f.vae_decodes + f.vae_encodes) + f.image_embedding;
 }
 
 bool alike(const Observation& a, const Observation& b) {
-  return a.group == b.group && (a.group == Group::dit || a.stage == b.stage);
+  return a.group == b.group && (a.group != Group::other || a.stage == b.stage);
 }
 
 double median(std::vector<double> values) {

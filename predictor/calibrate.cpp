@@ -134,8 +134,7 @@ void RowsReader::read(const CsvRow& row, MeasuredRows& rows) {
   observation.layout = layout_class(question->work.layout);
   observation.stage = columns_.text(row, "stage");
   observation.line = row.line;
-  observation.streamed = options.offload;
-  observation.group = group_of(question->work.asked);
+  observation.group = group_of(question->work.asked, question->work.offload);
   observation.features = features_of(question->architecture(), question->gpu, question->work);
   observation.terms = terms_of(question->architecture(), question->gpu, question->work, setting);
   observation.log_seconds = std::log(*measured);
@@ -146,13 +145,16 @@ void RowsReader::read(const CsvRow& row, MeasuredRows& rows) {
 
 // ---- what a fit leaves behind ------------------------------------------------------------------
 
+/// What was measured with resident weights counts as seen where they are streamed, and nothing the
+/// other way round.
 void note_seen(const std::vector<Observation>& rows, Profile& profile) {
-  for (const Observation& row : rows) {
-    Seen& seen = profile.seen[static_cast<std::size_t>(row.group)];
-    seen.models.insert(row.model);
-    seen.gpus.insert(row.gpu);
-    if (!row.layout.empty()) seen.layouts.insert(row.layout);
-  }
+  for (const Observation& row : rows)
+    for (const Group group : {row.group, Group::streamed}) {
+      Seen& seen = profile.seen[static_cast<std::size_t>(group)];
+      seen.models.insert(row.model);
+      seen.gpus.insert(row.gpu);
+      if (!row.layout.empty()) seen.layouts.insert(row.layout);
+    }
 }
 
 double quantile(std::vector<double> values, double share) {
@@ -164,8 +166,8 @@ double quantile(std::vector<double> values, double share) {
 }
 
 bool counts_in(const Observation& row, const std::string& stages) {
-  if (stages == "streamed weights") return row.streamed && row.group == Group::dit;
-  if (row.streamed) return false;
+  if (stages == "streamed weights") return row.group == Group::streamed;
+  if (row.group == Group::streamed) return false;
   return stages == "dit and end_to_end" ? row.group == Group::dit : row.stage == stages;
 }
 
@@ -198,7 +200,7 @@ void cross_validate(const MeasuredRows& rows, const CalibrateOptions& options, P
   constexpr std::array<LeftOut, kLeftOut> kEach = {LeftOut::source, LeftOut::gpu, LeftOut::model};
   for (const LeftOut what : kEach) {
     std::vector<HeldOut> held_out = leave_out(rows.observations, what);
-    for (const Group group : {Group::dit, Group::other})
+    for (const Group group : {Group::dit, Group::other, Group::streamed})
       profile.reach[static_cast<std::size_t>(group)][static_cast<std::size_t>(what)] =
           conformal_factor(held_out, rows.observations, group);
     for (const char* stages : {"dit and end_to_end", "encoder", "decoder", "streamed weights"})
@@ -224,7 +226,7 @@ Posterior priors() {
     posterior.mean[i] = effect.mean;
     posterior.covariance(i, i) = effect.sd * effect.sd;
   }
-  posterior.noise = {0.1, 0.5};
+  posterior.noise = {0.1, 0.5, 0.3};
   return posterior;
 }
 
@@ -301,7 +303,7 @@ std::string held_out_csv(const std::vector<std::vector<HeldOut>>& held_out,
       text += fmt::format("{},{},{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g}\n",
                           csv_field(row.id), name_of(static_cast<LeftOut>(what)), row.stage,
                           csv_field(row.model), csv_field(row.gpu), row.layout,
-                          csv_field(row.framework), row.streamed ? 1 : 0, std::exp(row.log_seconds),
+                          csv_field(row.framework), row.group == Group::streamed ? 1 : 0, std::exp(row.log_seconds),
                           predicted, predicted / wide, predicted * wide,
                           std::exp(held.constant_utilisation), std::exp(held.nearest_neighbour));
     }

@@ -14,16 +14,19 @@
 
 namespace disagfusion::predictor {
 
-/// DiT stages and end to end; everything else (encoders, decoders), whose rows scatter far more.
-enum class Group : std::uint8_t { dit, other };
-inline constexpr std::size_t kGroups = 2;
-inline Group group_of(Asked asked) { return has_dit(asked) ? Group::dit : Group::other; }
+/// DiT stages and end to end; encoders and decoders, whose rows scatter far more; all stages whose
+/// weights are streamed from host memory, at rates that hang on how it was done.
+enum class Group : std::uint8_t { dit, other, streamed };
+inline constexpr std::size_t kGroups = 3;
+inline Group group_of(Asked asked, bool streamed) {
+  if (streamed) return Group::streamed;
+  return has_dit(asked) ? Group::dit : Group::other;
+}
 
 /// One measured row, ready to fit.
 struct Observation {
   std::string id, model, gpu, framework, source, layout, stage;
   int line = 0;
-  bool streamed = false;  ///< the row says that weights come from host memory
   Group group = Group::dit;
   Features features;
   std::vector<Term> terms;

@@ -20,7 +20,7 @@ FittedStage::FittedStage(const Profile& profile, const Architecture& model, cons
       belief_of(terms_of(model, gpu, like, setting), profile.posterior);
   factors_ = factors_of(belief.logarithms);
   covariance_ = belief.covariance;
-  const auto group = static_cast<std::size_t>(group_of(like.asked));
+  const auto group = static_cast<std::size_t>(group_of(like.asked, like.offload));
   noise_variance_ = std::pow(profile.posterior.noise[group], 2);
   const Seen& seen = profile.seen[group];
   const std::string layout = layout_class(like.layout);

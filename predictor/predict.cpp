@@ -111,7 +111,7 @@ Prediction answer_to(const Question& question, const Profile* profile) {
 Candidate candidate_of(const Question& question) {
   return {features_of(question.architecture(), question.gpu, question.work),
           terms_of(question.architecture(), question.gpu, question.work, question.setting),
-          group_of(question.work.asked)};
+          group_of(question.work.asked, question.work.offload)};
 }
 
 }  // namespace

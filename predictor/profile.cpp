@@ -13,7 +13,7 @@
 namespace disagfusion::predictor {
 namespace {
 
-constexpr std::array<const char*, kGroups> kGroupNames = {"dit", "other"};
+constexpr std::array<const char*, kGroups> kGroupNames = {"dit", "other", "streamed"};
 constexpr std::array<const char*, kLeftOut> kReachNames = {"seen", "unseen_gpu", "unseen_model"};
 constexpr double kLargestRows = 1e9;
 
@@ -230,8 +230,8 @@ std::string profile_yaml(const Profile& profile) {
                         names_text(profile.seen[g].layouts));
   text += fmt::format(
       "# Standard deviations of ln(seconds): of one row, and of an effect's levels.\n"
-      "noise: {{dit: {:.4g}, other: {:.4g}}}\nspread:\n",
-      posterior.noise[0], posterior.noise[1]);
+      "noise: {{dit: {:.4g}, other: {:.4g}, streamed: {:.4g}}}\nspread:\n",
+      posterior.noise[0], posterior.noise[1], posterior.noise[2]);
   for (std::size_t e = 0; e < kEffects; ++e)
     text += fmt::format("  {}: {:.4g}\n", effects()[e].name, posterior.spread[e]);
   text += "# Addends of the coefficients' logarithms.\nparameters:\n";
