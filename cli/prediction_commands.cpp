@@ -189,10 +189,13 @@ void add_prediction_commands(CLI::App& app, int& status) {
       ->check(CLI::Range(1U, 1000000U));
   command->add_option("--parallel", one.parallel,
                       "A layout such as cfg2xulysses2, ring4 or ulysses4+fsdp; overrides --degree");
-  command->add_option("--prompt-tokens", one.prompt_tokens, "Of the prompt; default the model's")
+  command
+      ->add_option("--prompt-tokens", one.prompt_tokens,
+                   "Of the prompt, for models that do not pad it")
       ->check(CLI::Range(1U, 1000000U));
-  command->add_option("--vae-tile", one.vae_tile,
-                      "Pixels a side that the decoder works on at a time; default all at once")
+  command
+      ->add_option("--vae-tile", one.vae_tile,
+                   "Pixels a side that the decoder works on at a time; default all at once")
       ->check(CLI::Range(16U, 65536U));
   command->add_option("--passes", one.passes, "Forward passes a step; default the model's");
   command->add_option("--framework", one.framework, "For example diffusers eager, xDiT compile");

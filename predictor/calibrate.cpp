@@ -303,8 +303,8 @@ std::string held_out_csv(const std::vector<std::vector<HeldOut>>& held_out,
       text += fmt::format("{},{},{},{},{},{},{},{},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g},{:.6g}\n",
                           csv_field(row.id), name_of(static_cast<LeftOut>(what)), row.stage,
                           csv_field(row.model), csv_field(row.gpu), row.layout,
-                          csv_field(row.framework), row.group == Group::streamed ? 1 : 0, std::exp(row.log_seconds),
-                          predicted, predicted / wide, predicted * wide,
+                          csv_field(row.framework), row.group == Group::streamed ? 1 : 0,
+                          std::exp(row.log_seconds), predicted, predicted / wide, predicted * wide,
                           std::exp(held.constant_utilisation), std::exp(held.nearest_neighbour));
     }
   }

@@ -83,9 +83,7 @@ void add_text(const Architecture& model, const GpuSpec& gpu, const Work& work, F
   const double texts = work.passes > 1 ? 2 : 1;
   const double prompts = std::max(1U, work.batch / std::max(1U, work.shape.images));
   const double bytes = model.text_params_b * 1e9 * kBytesANumber;
-  const int tokens = work.prompt_tokens > 0 ? std::min(work.prompt_tokens, model.text_max_tokens)
-                                            : text_tokens(model);
-  features.text_flop = text_flop(model, tokens) * texts * prompts / peak_16bit(gpu);
+  features.text_flop = text_flop(model, text_tokens(model)) * texts * prompts / peak_16bit(gpu);
   features.text_weights = over(bytes * texts, gpu.memory_bandwidth);
   features.text_launch = model.text_layers * texts * kLaunchSeconds;
   if (work.offload)
@@ -121,8 +119,7 @@ Features features_of(const Architecture& model, const GpuSpec& gpu, const Work& 
     features.image_embedding = 1;
   if (asked == Asked::vae_encode || condition) features.vae_encodes = 1;
   if (whole || asked == Asked::decoder)
-    features.vae_decodes =
-        tiled_share(work.shape, work.vae_tile) / std::max(1U, work.layout.vae);
+    features.vae_decodes = tiled_share(work.shape, work.vae_tile) / std::max(1U, work.layout.vae);
   if (features.vae_encodes + features.vae_decodes > 0) add_vae(model, gpu, work, features);
   if (whole) features.call = kCallSeconds;
   return features;

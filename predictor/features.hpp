@@ -35,7 +35,6 @@ struct Work {
   Shape shape;              ///< width, height, frames, steps; all at least 1
   std::uint32_t batch = 1;  ///< images
   double passes = 1;        ///< forward passes a step, all GPUs together
-  int prompt_tokens = 0;    ///< that the text encoder sees; 0: as many as usual (text_tokens)
   Layout layout;
   NumberFormat format = NumberFormat::bf16;
   bool offload = false;        ///< weights streamed from host memory at every pass

@@ -16,9 +16,9 @@ constexpr int kStepsARound = 2;  // Gauss and Newton's
 constexpr double kLongestStep = 1;
 constexpr double kSettled = 1e-7;
 // Degrees of freedom of Student's t: few for encoders, whose published figures differ 30-fold.
-constexpr std::array<double, kGroups> kFreedom = {8, 2, 4};
+constexpr std::array<double, kGroups> kFreedom = {4, 2, 4};
 constexpr std::array<double, kGroups> kNoise = {0.08, 0.3, 0.2};  // first guess and prior
-constexpr double kPriorRows = 4;                             // that the guess of a spread counts
+constexpr double kPriorRows = 4;  // that the guess of a spread counts
 
 struct Sparse {
   std::vector<std::pair<int, double>> entries;  ///< parameter, d ln(seconds) / d parameter

@@ -215,8 +215,7 @@ std::string prediction_json(const PredictOptions& options, const Prediction& pre
                      {"communication", parts.communication},
                      {"overhead", parts.overhead}};
   json["memory_bytes"] = prediction.memory_bytes;
-  if (prediction.tiled_memory_bytes > 0)
-    json["tiled_memory_bytes"] = prediction.tiled_memory_bytes;
+  if (prediction.tiled_memory_bytes > 0) json["tiled_memory_bytes"] = prediction.tiled_memory_bytes;
   json["gpu_memory_bytes"] = prediction.gpu_memory_bytes;
   json["load_s"] = {{"disk", prediction.load_disk_s}, {"host", prediction.load_host_s}};
   json["output_bytes"] = prediction.output_bytes;

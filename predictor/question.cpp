@@ -76,7 +76,6 @@ Work work_of(const PredictOptions& options, const Architecture& model, Asked ask
   work.shape.images = options.batch;
   work.batch = options.batch;
   work.passes = options.passes > 0 ? options.passes : std::max(1, model.passes_per_step);
-  work.prompt_tokens = static_cast<int>(std::min(options.prompt_tokens, kLargestCount));
   work.vae_tile = options.vae_tile;
   work.layout.ulysses = options.degree;
   if (!options.parallel.empty()) work.layout = parse_layout(options.parallel);
@@ -85,6 +84,13 @@ Work work_of(const PredictOptions& options, const Architecture& model, Asked ask
   work.format = format;
   work.offload = options.offload;
   return work;
+}
+
+/// Encoders that pad the prompt see their longest whatever it is.
+void take_prompt(std::uint32_t tokens, Architecture& model) {
+  if (tokens == 0 || model.text_seq_in_dit >= model.text_max_tokens) return;
+  model.text_seq_in_dit =
+      static_cast<int>(std::min(tokens, static_cast<std::uint32_t>(model.text_max_tokens)));
 }
 
 /// Peak on each GPU; of end to end the largest of the stages that take turns.
@@ -165,6 +171,7 @@ tl::expected<Question, Refusal> question_of(const PredictOptions& options,
   if (!gpu) return refuse("gpu", one_line(gpu.error().front()));
   if (!model->architecture) return refuse("model", "the model has no architecture");
   Question question{*model, *gpu, asked->kind, {}, {}, 0, 0, 0, false};
+  take_prompt(options.prompt_tokens, *question.model.architecture);
   question.work = work_of(options, *model->architecture, asked->asked, *format);
   if (std::string why = shape_refusal(options, question.work.shape); !why.empty())
     return refuse("", std::move(why));

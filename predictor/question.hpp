@@ -34,7 +34,7 @@ struct PredictOptions {
   std::optional<std::uint32_t> frames, steps;  ///< default: the model's own
   std::uint32_t batch = 1;                     ///< images
   std::string dtype;                           ///< empty: bf16
-  std::uint32_t prompt_tokens = 0;             ///< 0: as many as the model usually sees
+  std::uint32_t prompt_tokens = 0;             ///< of models that do not pad; 0: as usual
   std::uint32_t degree = 1;                    ///< GPUs that share the tokens
   std::uint32_t vae_tile = 0;                  ///< pixels a side that the decoder works on; 0: all
   bool offload = false;

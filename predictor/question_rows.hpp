@@ -44,7 +44,8 @@ class RowReader {
 /// The question of a row; problems go to `problems`. As in the published table, stage `encoder` is
 /// the text encoder alone, and models may be written with capitals. Weights are streamed where
 /// `split` is reference_offload or a column `offload` says yes. A prompt's tokens are those of a
-/// column `prompt_tokens`, or of a note "16 prompt tokens"; a column `vae_tile` gives the decoder's.
+/// column `prompt_tokens`, or of a note "16 prompt tokens"; a column `vae_tile` gives the
+/// decoder's.
 PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::string& file,
                           Problems& problems);
 

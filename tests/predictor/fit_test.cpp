@@ -170,7 +170,7 @@ TEST(Fitted, UnseenThingsWidenAndAreNamed) {
   Profile profile;
   profile.posterior = fit(rows_at(1, 12));
   profile.seen[0] = {{"flux"}, {"H100-SXM"}, {}};
-  profile.reach = {{{1.6, 2, 2}, {1.6, 2, 2}}};
+  profile.reach = {{{1.6, 2, 2}, {1.6, 2, 2}, {2, 3, 3}}};
   const Work work = flux_work();
   const Features features = features_of(flux_architecture(), h100(), work);
   const FittedStage known(profile, flux_architecture(), h100(), work, flux_setting());
@@ -217,7 +217,7 @@ TEST(Profile, ReadsWhatItWrites) {
   profile.posterior = fit(rows);
   profile.diagnostics = diagnose(rows, profile.posterior);
   profile.seen[0] = {{"flux"}, {"H100-SXM"}, {"ring"}};
-  profile.reach = {{{1.6, 1.7, 1.8}, {2, 2, 2}}};
+  profile.reach = {{{1.6, 1.7, 1.8}, {2, 2, 2}, {2, 3, 3}}};
   profile.errors.push_back({"gpu", "dit and end_to_end", 12, 0.1, 0.2, 0.9});
   const std::string text = profile_yaml(profile);
   const auto read = read_profile("p.yaml", text);
@@ -235,7 +235,7 @@ TEST(Profile, ProblemsHaveTheirPlaces) {
   const auto rows = rows_at(1.2, 12);
   profile.posterior = fit(rows);
   profile.diagnostics = diagnose(rows, profile.posterior);
-  profile.reach = {{{1.6, 1.7, 1.8}, {2, 2, 2}}};
+  profile.reach = {{{1.6, 1.7, 1.8}, {2, 2, 2}, {2, 3, 3}}};
   const std::string text = profile_yaml(profile);
   const auto problems = [&](const std::string& from, const std::string& to) {
     std::string changed = text;
