@@ -2,7 +2,7 @@
 # a second call repeats nothing. The work is in scripts/.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long bench experiments targets train build setup checks format clean
+.PHONY: help demo test test-long bench experiments notebooks targets train build setup checks format clean
 
 help:           ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -21,6 +21,9 @@ bench: build    ## the benchmarks, each against its peer
 
 experiments: build  ## the tables of docs/, made anew
 	@scripts/experiments
+
+notebooks: build  ## run notebooks/ (build/notebooks/*.html and the plots in docs/images)
+	@scripts/notebooks
 
 targets: build  ## rerun every figure of docs/targets.csv (WRITE=1: record them; ONLY=ID...)
 	@scripts/targets $(if $(WRITE),--write) $(ONLY)

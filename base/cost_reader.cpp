@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/fleet_reader.hpp"
+#include "base/scenario_reader.hpp"
 
 namespace disagfusion {
 
@@ -155,7 +156,24 @@ std::vector<CostLine> read_costs(MapReader& map, KnownNames& known) {
   return lines;
 }
 
-BeliefSpec read_belief(MapReader& root, KnownNames& known) {
+namespace {
+
+/// A shipped profile by its name, or a file.
+void read_profile_of(MapReader& map, Loading& loading, BeliefSpec& belief) {
+  const std::string name = map.required("profile", as_text("a profile: a path or a shipped name"));
+  if (name.empty()) return;
+  const Place place = map.place_of("profile");
+  const std::string path = names_a_file(name)
+                               ? resolve_path(place.file, name)
+                               : std::string(kShippedPrefix) + "profiles/" + name + ".yaml";
+  if (!loading.read_config(path, place, "a readable profile").valid()) return;
+  belief.source = BeliefSpec::Source::profile;
+  belief.profile = path;
+}
+
+}  // namespace
+
+BeliefSpec read_belief(MapReader& root, KnownNames& known, Loading& loading) {
   BeliefSpec belief;
   const ConfigNode node = root.take("belief");
   if (!node.valid()) return belief;
@@ -164,8 +182,8 @@ BeliefSpec read_belief(MapReader& root, KnownNames& known) {
   if (map.has("profile") && map.has("costs")) {
     map.take("profile");
     map.wrong("costs", "profile or costs", "both");
-  } else {
-    map.unsupported("profile");
+  } else if (map.has("profile")) {
+    read_profile_of(map, loading, belief);
   }
   if (map.has("costs")) belief.source = BeliefSpec::Source::costs;
   belief.costs = read_costs(map, known);

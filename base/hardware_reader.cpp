@@ -97,4 +97,15 @@ Result<GpuSpec> load_shipped_gpu(const std::string& name, FileSource& files) {
   return hardware.types().at(name);
 }
 
+Result<GpuSpec> load_gpu(const std::string& name_or_path, FileSource& files) {
+  if (!names_a_file(name_or_path)) return load_shipped_gpu(name_or_path, files);
+  Loading loading(files);
+  const Place place{"", "gpu", 0, 0};
+  const ConfigNode root = loading.read_config(name_or_path, place, "a readable hardware file");
+  GpuSpec gpu;
+  if (root.valid()) gpu = read_gpu(root, loading.problems);
+  if (!loading.problems.empty()) return fail(loading.sorted_problems());
+  return gpu;
+}
+
 }  // namespace disagfusion

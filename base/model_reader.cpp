@@ -157,13 +157,6 @@ std::vector<StageSpec> read_stages(MapReader& map, const std::string& model) {
   return specs;
 }
 
-bool names_a_file(const std::string& text) {
-  const auto ends_with = [&](const std::string& end) {
-    return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-  };
-  return text.find('/') != std::string::npos || ends_with(".yaml") || ends_with(".yml");
-}
-
 std::string shipped_path(const std::string& name) {
   return std::string(kShippedPrefix) + "models/" + name + ".yaml";
 }
@@ -199,6 +192,13 @@ std::optional<ModelSpec> read_one(const ConfigNode& node, Loading& loading) {
 }
 
 }  // namespace
+
+bool names_a_file(const std::string& text) {
+  const auto ends_with = [&](const std::string& end) {
+    return text.size() > end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+  };
+  return text.find('/') != std::string::npos || ends_with(".yaml") || ends_with(".yml");
+}
 
 ModelSpec read_model(const ConfigNode& node, Problems& problems) {
   ModelSpec model;
@@ -243,6 +243,17 @@ Result<ModelSpec> load_shipped_model(const std::string& name, FileSource& files)
   auto model = read_shipped(name, Place{"", "model", 0, 0}, loading);
   if (!loading.problems.empty()) return fail(loading.sorted_problems());
   return *model;
+}
+
+Result<ModelSpec> load_model(const std::string& name_or_path, FileSource& files) {
+  if (!names_a_file(name_or_path)) return load_shipped_model(name_or_path, files);
+  Loading loading(files);
+  const Place place{"", "model", 0, 0};
+  const ConfigNode root = loading.read_config(name_or_path, place, "a readable model file");
+  ModelSpec model;
+  if (root.valid()) model = read_model(root, loading.problems);
+  if (!loading.problems.empty()) return fail(loading.sorted_problems());
+  return model;
 }
 
 }  // namespace disagfusion

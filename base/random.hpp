@@ -24,9 +24,10 @@ enum class Purpose : std::uint64_t {
   control_jitter = 5,   ///< jitter of the control plane
   belief_error = 6,     ///< deliberate error of the belief
   faults = 7,
-  search = 8,   ///< choices of a search (tune, plan)
-  weights = 9,  ///< noise of the built-in model and other synthetic data
-  load = 10,    ///< choices of the load generator
+  search = 8,               ///< choices of a search (tune, plan)
+  weights = 9,              ///< noise of the built-in model and other synthetic data
+  load = 10,                ///< choices of the load generator
+  measurement_choice = 11,  ///< which rows a learning curve takes
   test = 1000,
 };
 

@@ -39,6 +39,9 @@ struct Architecture {
       default_frames = 1;
   double fps = 0;
   double lin_gmac_per_img_token = 0, lin_gmac_per_text_token = 0;
+  int image_attention_layers = 0;   ///< joint layers that attend within the image once more
+  double text_gmac_per_prompt = 0;  ///< of the text encoders at their longest prompt
+  double vae_kflop_per_pixel = 0;   ///< of the decoder, a pixel of its output
   std::string source;
 };
 
@@ -211,6 +214,7 @@ struct CostLine {
 struct BeliefSpec {
   enum class Source : std::uint8_t { truth_means, costs, profile };
   Source source = Source::truth_means;
+  std::string profile;  ///< path of its text in Scenario::sources
   std::vector<CostLine> costs;
   std::map<std::string, double> bias;  ///< stage name (or model/stage) -> factor
   double error_cv = 0;

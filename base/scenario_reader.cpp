@@ -82,12 +82,12 @@ void read_identity(MapReader& root, const Overrides& overrides, Scenario& scenar
 }
 
 /// Keys that scenarios and questions share and that come after the fleet.
-void read_conduct(MapReader& root, KnownNames& known, const Overrides& overrides,
+void read_conduct(MapReader& root, KnownNames& known, const Overrides& overrides, Loading& loading,
                   Scenario& scenario) {
   scenario.network = read_network(root, scenario.fleet.nodes);
   scenario.control = read_control(root);
   scenario.costs = read_costs(root, known);
-  scenario.belief = read_belief(root, known);
+  scenario.belief = read_belief(root, known, loading);
   scenario.startup = read_startup(root, known);
   scenario.request_timeout = read_request_timeout(root);
   scenario.max_retries = read_max_retries(root);
@@ -121,7 +121,7 @@ Scenario read_scenario(const ConfigNode& node, const Overrides& overrides, Loadi
   const std::size_t before_fleet = loading.problems.size();
   scenario.fleet = read_fleet(root, known, is_elastic(scenario.policy));
   const bool fleet_known = loading.problems.size() == before_fleet;
-  read_conduct(root, known, overrides, scenario);
+  read_conduct(root, known, overrides, loading, scenario);
   scenario.faults = read_faults(root, fleet_known ? initial_instances(scenario.fleet) : 0);
   scenario.serve = read_serve(root);
   if (overrides.listen) {
@@ -246,7 +246,7 @@ Question read_question(const ConfigNode& node, const Overrides& overrides, Loadi
   base.workload = read_workload(root, known, overrides, true);
   read_objective(root, question);
   read_offer(root, known, question);
-  read_conduct(root, known, overrides, base);
+  read_conduct(root, known, overrides, loading, base);
   read_search(root, question);
   if (question.objective == Question::Objective::cost && !root.has("slo"))
     root.missing("slo", "an slo, as cost is asked");

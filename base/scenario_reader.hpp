@@ -41,6 +41,11 @@ Result<Question> load_question(const std::string& path, const Overrides& overrid
 Result<ModelSpec> load_shipped_model(const std::string& name, FileSource& files);
 /// The GPU type of configs/hardware/NAME.yaml.
 Result<GpuSpec> load_shipped_gpu(const std::string& name, FileSource& files);
+/// The same for a name; what names a file (a slash, .yaml or .yml) is read from there.
+Result<ModelSpec> load_model(const std::string& name_or_path, FileSource& files);
+Result<GpuSpec> load_gpu(const std::string& name_or_path, FileSource& files);
+/// Whether the text names a file and not a shipped thing.
+bool names_a_file(const std::string& text);
 
 /// Input slots of each hosted stage of the pool: as written, else 2, or 0 where `network: none`.
 std::uint32_t input_slots_of(const PoolSpec& pool, const Scenario& scenario);

@@ -302,12 +302,20 @@ std::string cost_text(const CostLine& line) {
   return map.str();
 }
 
-std::string belief_text(const BeliefSpec& belief) {
+std::string profile_text(const std::string& path, const std::string& folder) {
+  const std::string shipped = std::string(kShippedPrefix) + "profiles/";
+  if (!path.starts_with(shipped)) return written_path(path, folder);
+  return path.substr(shipped.size(), path.size() - shipped.size() - std::string(".yaml").size());
+}
+
+std::string belief_text(const BeliefSpec& belief, const std::string& folder) {
   FlowMap bias;
   for (const auto& [stage, factor] : belief.bias) bias.number(stage, factor);
   FlowMap map;
   if (belief.source == BeliefSpec::Source::costs)
     map.raw("costs", flow_list(each(belief.costs, cost_text)));
+  if (belief.source == BeliefSpec::Source::profile)
+    map.text("profile", profile_text(belief.profile, folder));
   map.raw("error", FlowMap().raw("bias", bias.str()).number("cv", belief.error_cv).str());
   return map.raw("learning", belief.learning ? "on" : "off").str();
 }
@@ -391,7 +399,7 @@ std::string hardware_text(const std::map<std::string, GpuSpec>& gpus) {
   return block_list("hardware", own);
 }
 
-std::string conduct_text(const Scenario& scenario) {
+std::string conduct_text(const Scenario& scenario, const std::string& folder) {
   std::string out;
   const auto line = [&](const std::string& key, const std::string& value) {
     out += fmt::format("{}: {}\n", key, value);
@@ -400,7 +408,7 @@ std::string conduct_text(const Scenario& scenario) {
   line("control", control_text(scenario.control));
   line("policy", policies_text(scenario.policy));
   out += block_list("costs", each(scenario.costs, cost_text));
-  line("belief", belief_text(scenario.belief));
+  line("belief", belief_text(scenario.belief, folder));
   out += block_list("startup", each(scenario.startup, startup_text));
   if (scenario.request_timeout)
     line("timeouts", FlowMap().duration("request", *scenario.request_timeout).str());
@@ -416,7 +424,7 @@ std::string conduct_text(const Scenario& scenario) {
 std::string write_scenario_yaml(const Scenario& scenario, const std::string& folder) {
   std::string out = fmt::format("name: {}\nseed: {}\n", yaml_text(scenario.name), scenario.seed);
   out += models_text(scenario.models) + hardware_text(scenario.gpus);
-  out += workload_text(scenario, folder) + fleet_text(scenario) + conduct_text(scenario);
+  out += workload_text(scenario, folder) + fleet_text(scenario) + conduct_text(scenario, folder);
   if (scenario.serve) out += fmt::format("serve: {}\n", serve_text(*scenario.serve, folder));
   return out;
 }

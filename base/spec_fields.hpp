@@ -43,6 +43,9 @@ void visit_architecture(Arch& a, Visit&& visit) {
   visit("fps", a.fps);
   visit("lin_gmac_per_img_token", a.lin_gmac_per_img_token);
   visit("lin_gmac_per_text_token", a.lin_gmac_per_text_token);
+  visit("image_attention_layers", a.image_attention_layers);
+  visit("text_gmac_per_prompt", a.text_gmac_per_prompt);
+  visit("vae_kflop_per_pixel", a.vae_kflop_per_pixel);
   visit("source", a.source);
 }
 

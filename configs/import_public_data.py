@@ -4,8 +4,10 @@
     python3 configs/import_public_data.py DATA_FOLDER [OUT_FOLDER]
 
 DATA_FOLDER holds model_architectures.csv and gpus.csv; OUT_FOLDER defaults to this script's folder.
-The output depends on the two tables alone: a rerun writes the same bytes. Numbers are copied as the
-tables print them; an empty cell becomes an absent key (unknown, not zero).
+The output depends on the two tables, the counts of the real modules
+(tests/predictor/data/flop_counts.csv) and the corrections below alone: a rerun writes the same
+bytes. Numbers are copied as the tables print them; an empty cell becomes an absent key (unknown,
+not zero).
 """
 
 import csv
@@ -23,7 +25,26 @@ NUMBER_FIELDS = [
     "text_seq_in_dit", "text_max_tokens", "text_layers", "text_hidden", "text_ffn",
     "text_dim_to_dit", "passes_per_step", "default_steps", "default_width", "default_height",
     "default_frames", "fps", "lin_gmac_per_img_token", "lin_gmac_per_text_token",
+    "image_attention_layers", "text_gmac_per_prompt", "vae_kflop_per_pixel",
 ]
+
+# Where counting the real modules (docs/models/flop-counts.md) gave other numbers than the table.
+CORRECTIONS = {
+    "SD3.5-medium": {"lin_gmac_per_img_token": "0.8022", "image_attention_layers": "13",
+                     "dit_params_b": "2.24"},
+    "LTX-Video-2B": {"vae_params_m": "419.2"},
+    "LTX-Video-13B": {"vae_params_m": "1246.9"},
+    "LTX-2-19B": {"lin_gmac_per_img_token": "12.885", "lin_gmac_per_text_token": "2.058",
+                  "dit_params_b": "18.88", "vae_params_m": "1222.5"},
+    "HunyuanImage-2.1": {"text_seq_in_dit": "1128", "lin_gmac_per_text_token": "9.5217",
+                         "dit_params_b": "17.43", "text_params_b": "8.51", "vae_params_m": "405.6"},
+    "HunyuanVideo": {"text_params_b": "7.63"},
+    "HunyuanVideo-1.5": {"text_seq_in_dit": "1985", "text_params_b": "7.29", "vae_params_m": "1260.6"},
+    "Wan2.2-TI2V-5B": {"lin_gmac_per_img_token": "4.4079"},
+}
+COUNTS = pathlib.Path(__file__).parent.parent / "tests/predictor/data/flop_counts.csv"
+# Decoders that were not counted themselves, with one of the same layers (latent channels differ).
+VAE_LIKE = {"sd3-vae": "flux.1-vae", "sd-vae-ft": "sdxl-vae"}
 
 # Text encoders by the table's wording. The same wording is the same checkpoint, so the same weights
 # name, and its pool can be shared between models.
@@ -79,6 +100,34 @@ def vae_weights(row):
     return row["model"].lower() + "-vae"
 
 
+def corrected(row):
+    """The row with CORRECTIONS and the fields `corrected` and, by what was counted,
+    text_gmac_per_prompt and vae_kflop_per_pixel."""
+    mended = CORRECTIONS.get(row["model"], {})
+    return {"image_attention_layers": "", "text_gmac_per_prompt": "", "vae_kflop_per_pixel": "",
+            **row, **mended, "corrected": ", ".join(mended)}
+
+
+def add_counts(rows):
+    """Fills in what a model's text encoder and decoder count, or those of a model that shares them."""
+    by_name = {row["model"].lower(): row for row in rows}
+    texts, decoders = {}, {}  # by model and by what is shared
+    for count in read_rows(COUNTS):
+        row = by_name[count["model"]]
+        flop = int(count["linear_flop"]) + int(count["attention_flop"])
+        if count["stage"] == "encoder":
+            texts[row["model"]] = texts[row["text_encoder"], row["text_max_tokens"]] = flop / 2e9
+        if count["stage"] == "decoder":
+            pixels = int(count["width"]) * int(count["height"]) * int(count["frames"])
+            decoders[vae_weights(row)] = flop / pixels / 1e3
+    for row in rows:
+        text = texts.get(row["model"]) or texts.get((row["text_encoder"], row["text_max_tokens"]))
+        vae = vae_weights(row)
+        decoder = decoders.get(VAE_LIKE.get(vae, vae))
+        row["text_gmac_per_prompt"] = f"{text:.6g}" if text else ""
+        row["vae_kflop_per_pixel"] = f"{decoder:.6g}" if decoder else ""
+
+
 def quoted(text):
     """A YAML double-quoted scalar; JSON's strings are a subset."""
     return json.dumps(text, ensure_ascii=False)
@@ -89,6 +138,8 @@ def model_yaml(row):
     lines = [
         "# Written by configs/import_public_data.py; do not edit.",
         f"# {row['model']}. Checked at the source: {row['checked']}.",
+        *([f"# By a count of the module, not by the table: {row['corrected']}."]
+          if row["corrected"] else []),
         f"name: {name}",
         "stages:",
         f"  - {{name: encoder, kind: encoder, weights: {encoder_weights(row)}}}",
@@ -151,7 +202,8 @@ def main(arguments):
         return 2
     data = pathlib.Path(arguments[1])
     out = pathlib.Path(arguments[2]) if len(arguments) == 3 else pathlib.Path(__file__).parent
-    models = read_rows(data / "model_architectures.csv")
+    models = [corrected(row) for row in read_rows(data / "model_architectures.csv")]
+    add_counts(models)
     gpus = read_rows(data / "gpus.csv")
     write_folder(out / "models",
                  {f"{row['model'].lower()}.yaml": model_yaml(row) for row in models})

@@ -113,6 +113,23 @@ double Work::seconds(const RoleChoice& role) const {
   return total;
 }
 
+std::vector<SecondsUsed> Work::seconds_used(const Layout& layout) const {
+  std::vector<SecondsUsed> used;
+  for (const RoleChoice& role : layout.roles)
+    for (const std::uint16_t group : role.groups)
+      for (const NodeId node : groups_[group].nodes) {
+        const Kind* commonest = nullptr;
+        for (const Kind& kind : demand_.kinds)
+          if (kind.model == graph_.nodes[node.index()].model &&
+              (commonest == nullptr || kind.share > commonest->share))
+            commonest = &kind;
+        if (commonest == nullptr) continue;
+        used.push_back({graph_.node_names[node.index()], role.gpu, commonest->shape,
+                        truth_.estimate(query(node, commonest->shape, role))});
+      }
+  return used;
+}
+
 /// The longest path: finish(s) = max over predecessors p of finish(p) + seconds(s).
 double Work::path(const Layout& layout, const Kind& kind) const {
   std::map<NodeId, double> seconds, finish;

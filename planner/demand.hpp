@@ -31,6 +31,14 @@ struct Demand {
 /// Reads the workload (a trace: all of it). Problems: those of the trace.
 Result<Demand> read_demand(const Scenario& scenario);
 
+/// What one stage takes on one GPU type, as a plan assumes it.
+struct SecondsUsed {
+  std::string stage;  ///< as StageGraph::node_names
+  std::string gpu;
+  Shape shape;  ///< the commonest of the model's requests
+  predictor::Estimate estimate;
+};
+
 /// Mean seconds that a request spends computing in these groups on that GPU type, and the mean over
 /// kinds of the longest path through all stages with the given type for each group.
 class Work {
@@ -45,6 +53,8 @@ class Work {
   [[nodiscard]] std::string too_large(const RoleChoice& role, const Scenario& scenario) const;
   /// Share of requests whose latency without any queue exceeds `bound` seconds on this layout.
   [[nodiscard]] double share_slower(const Layout& layout, double bound) const;
+  /// Seconds, interval and source of each stage on its GPU type in this layout.
+  [[nodiscard]] std::vector<SecondsUsed> seconds_used(const Layout& layout) const;
   /// Mean latency without any queue, seconds.
   [[nodiscard]] double mean_path(const Layout& layout) const;
 

@@ -73,6 +73,32 @@ Json proof_row(const Considered& considered, const std::vector<StageGroup>& grou
           {"why", considered.judgement.why}};
 }
 
+Json seconds_json(const Plan& plan) {
+  Json json = Json::array();
+  for (const SecondsUsed& used : plan.seconds_used)
+    json.push_back({{"stage", used.stage},
+                    {"gpu", used.gpu},
+                    {"width", used.shape.width},
+                    {"height", used.shape.height},
+                    {"frames", used.shape.frames},
+                    {"steps", used.shape.steps},
+                    {"seconds", used.estimate.seconds},
+                    {"lo_s", used.estimate.lo_s},
+                    {"hi_s", used.estimate.hi_s},
+                    {"source", predictor::name_of(used.estimate.source)}});
+  return json;
+}
+
+std::string seconds_text(const Plan& plan) {
+  std::string text;
+  for (const SecondsUsed& used : plan.seconds_used) {
+    const predictor::Estimate& e = used.estimate;
+    text += fmt::format("    {:<14} on {:<14} {:>8.4g} s   ({:.4g} to {:.4g})   {}\n", used.stage,
+                        used.gpu, e.seconds, e.lo_s, e.hi_s, predictor::name_of(e.source));
+  }
+  return text.empty() ? text : "\n  seconds that this rests on (5 % to 95 %)\n" + text;
+}
+
 /// Fleets that no other simulated fleet beats in both price and p95.
 Json pareto(const Plan& plan) {
   Json json = Json::array();
@@ -102,6 +128,7 @@ Json to_json(const Plan& plan, double wall_s) {
   json["verdict"] = name_of(plan.answer);
   if (!plan.why.empty()) json["why"] = plan.why;
   json["best"] = best_json(plan);
+  json["seconds_used"] = seconds_json(plan);
   json["lower_bound_usd_per_hour"] = plan.lower_bound_usd_per_hour;
   json["proof"] = Json::array();
   for (const Considered& row : plan.neighbours)
@@ -131,6 +158,7 @@ std::string table(const Plan& plan) {
         fmt::format("\n  best   {}\n         {}{}{}\n", describe(plan.best->candidate, plan.groups),
                     asks, asks.empty() ? "" : ": ", plan.best->judgement.why);
   }
+  text += seconds_text(plan);
   if (!plan.neighbours.empty()) text += "\n  with one instance fewer\n";
   for (const Considered& row : plan.neighbours) {
     text += fmt::format("    {}: {}\n", describe(row.candidate, plan.groups), row.judgement.why);

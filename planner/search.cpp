@@ -322,6 +322,7 @@ Result<Plan> search(const Question& question, const SearchOptions& options) {
   if (!done) return fail(done.error());
   if (plan.best) {
     plan.scenario = with_fleet(question, ground.market, plan.best->candidate, ground.groups);
+    plan.seconds_used = work.seconds_used(plan.best->candidate.layout);
   }
   return plan;
 }

@@ -30,7 +30,8 @@ struct Plan {
   double lower_bound_usd_per_hour = 0;  ///< no fleet below it can do it
   std::uint64_t considered = 0, pruned = 0;
   std::vector<StageGroup> groups;
-  Scenario scenario;  ///< with the best fleet
+  std::vector<SecondsUsed> seconds_used;  ///< of the best fleet's stages
+  Scenario scenario;                      ///< with the best fleet
 };
 
 struct SearchOptions {

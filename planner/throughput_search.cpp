@@ -214,6 +214,7 @@ Result<Plan> search_throughput(Ground& ground) {
       plan.best = considered;
       plan.answer = Answer::feasible;
       plan.scenario = fleet;
+      plan.seconds_used = work.seconds_used(considered.candidate.layout);
       continue;
     }
     constexpr std::size_t kShown = 4;  // runners-up for the proof

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "base/random.hpp"
@@ -121,8 +122,10 @@ Problems unknown_biases(const Scenario& scenario, const StageGraph& graph) {
 }
 
 std::string description_of(const BeliefSpec& belief) {
-  std::string text =
-      belief.source == BeliefSpec::Source::costs ? "costs of its own" : "means of costs";
+  std::string text = "means of costs";
+  if (belief.source == BeliefSpec::Source::costs) text = "costs of its own";
+  if (belief.source == BeliefSpec::Source::profile)
+    text = "profile " + std::filesystem::path(belief.profile).stem().string();
   if (!belief.bias.empty()) {
     text += ", biased:";
     for (const auto& [stage, factor] : belief.bias) text += fmt::format(" {} x {}", stage, factor);
@@ -137,14 +140,13 @@ std::string description_of(const BeliefSpec& belief) {
 Result<Belief> make_belief(const Scenario& scenario, const StageGraph& graph,
                            const std::vector<std::string>& gpu_types) {
   const BeliefSpec& spec = scenario.belief;
-  if (spec.source == BeliefSpec::Source::profile)
-    return fail(Problem{spec.place.file, spec.place.line, spec.place.column,
-                        spec.place.path + ".profile", "costs or nothing (the means of `costs`)",
-                        "a profile, which is not yet supported", ""});
   if (Problems problems = unknown_biases(scenario, graph); !problems.empty())
     return fail(std::move(problems));
   const bool own = spec.source == BeliefSpec::Source::costs;
-  auto inner = make_cost_model(scenario, graph, gpu_types, own ? spec.costs : scenario.costs);
+  const std::vector<CostLine>& lines = own ? spec.costs : scenario.costs;
+  auto inner = spec.source == BeliefSpec::Source::profile
+                   ? make_profile_costs(scenario, graph, gpu_types, lines)
+                   : make_cost_model(scenario, graph, gpu_types, lines);
   if (!inner) return tl::unexpected<Problems>(std::move(inner.error()));
   Belief belief;
   belief.costs = std::make_unique<BelievedCosts>(std::move(*inner), scenario, graph, gpu_types);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "predictor/features.hpp"
 #include "predictor/roofline.hpp"
 
 namespace disagfusion::predictor {
@@ -29,11 +30,8 @@ double image_condition_bytes(const Architecture& model, const Shape& shape) {
 // bytes = 2 m d c + condition: m text tokens that the DiT sees, d their width, c = 2 with guidance
 // by passes, else 1.
 double encoder_output_bytes(const Architecture& model, const Shape& shape) {
-  const int tokens = model.text_seq_in_dit > 0 && model.text_max_tokens > 0
-                         ? std::min(model.text_seq_in_dit, model.text_max_tokens)
-                         : std::max(model.text_seq_in_dit, model.text_max_tokens);
   const double texts = model.passes_per_step > 1 ? 2 : 1;
-  return kBytesANumber * tokens * model.text_dim_to_dit * texts +
+  return kBytesANumber * text_tokens(model) * model.text_dim_to_dit * texts +
          image_condition_bytes(model, shape);
 }
 

@@ -11,6 +11,7 @@
 #include "base/random.hpp"
 #include "predictor/bytes.hpp"
 #include "predictor/cost_table.hpp"
+#include "predictor/fitted_node.hpp"
 #include "predictor/memory.hpp"
 #include "predictor/number_format.hpp"
 #include "predictor/roofline.hpp"
@@ -59,11 +60,16 @@ IntervalFactors interval_of(Distribution distribution, double cv) {
 
 namespace {
 
-/// The table first, then the roofline, then the nearest line.
+/// What is asked first where both a line and a prediction answer.
+enum class First : std::uint8_t { lines, prediction };
+
+/// The table first, then the prediction, then the nearest line; or the prediction first.
 class ScenarioCosts final : public CostModel {
  public:
+  /// `profile` may be null (roofline) and need not outlive the constructor.
   ScenarioCosts(const Scenario& scenario, const StageGraph& graph,
-                const std::vector<std::string>& gpu_types, const std::vector<CostLine>& lines);
+                const std::vector<std::string>& gpu_types, const std::vector<CostLine>& lines,
+                const Profile* profile, First first);
 
   [[nodiscard]] Estimate estimate(const Query& query) const override;
   [[nodiscard]] bool supports(NodeId node, GpuTypeId gpu) const override;
@@ -100,6 +106,7 @@ class ScenarioCosts final : public CostModel {
     return predictable_[node.index() * gpu_count_ + gpu.index()] != 0;
   }
   [[nodiscard]] Estimate predicted(const Query& query, NumberFormat format) const;
+  [[nodiscard]] Source predicted_source(NodeId node, GpuTypeId gpu) const;
   [[nodiscard]] Source source_in(const Scenario& scenario, const PoolSpec& pool, NodeId node,
                                  GpuTypeId gpu) const;
 
@@ -109,6 +116,8 @@ class ScenarioCosts final : public CostModel {
   std::vector<std::optional<Architecture>> architectures_;  ///< by model
   std::vector<std::optional<Roofline>> rooflines_;          ///< by model, then GPU type
   std::vector<std::uint8_t> predictable_;                   ///< by node, then GPU type
+  std::vector<std::optional<FittedNode>> fitted_;           ///< by node, then GPU type, or empty
+  First first_ = First::lines;
   std::vector<CostUse> costs_used_;
   std::vector<std::string> not_modelled_;
 };
@@ -126,8 +135,9 @@ Call call_of(const Query& query, NumberFormat format) {
 
 ScenarioCosts::ScenarioCosts(const Scenario& scenario, const StageGraph& graph,
                              const std::vector<std::string>& gpu_types,
-                             const std::vector<CostLine>& lines)
-    : table_(scenario, graph, gpu_types, lines), gpu_count_(gpu_types.size()) {
+                             const std::vector<CostLine>& lines, const Profile* profile,
+                             First first)
+    : table_(scenario, graph, gpu_types, lines), gpu_count_(gpu_types.size()), first_(first) {
   for (const ModelSpec& model : scenario.models) {
     architectures_.push_back(model.architecture);
     for (const std::string& name : gpu_types) {
@@ -145,6 +155,14 @@ ScenarioCosts::ScenarioCosts(const Scenario& scenario, const StageGraph& graph,
     for (std::uint16_t g = 0; g < gpu_count_; ++g)
       predictable_.push_back(refusal(NodeId(n), GpuTypeId(g)).empty() ? 1 : 0);
   }
+  if (profile == nullptr) return;
+  for (std::uint16_t n = 0; n < graph.nodes.size(); ++n)
+    for (std::uint16_t g = 0; g < gpu_count_; ++g) {
+      fitted_.emplace_back();
+      if (predictable(NodeId(n), GpuTypeId(g)))
+        fitted_.back().emplace(*profile, nodes_[n].kind, graph.model_names[nodes_[n].model.index()],
+                               *architecture(NodeId(n)), scenario.gpus.at(gpu_types[g]));
+    }
 }
 
 std::string ScenarioCosts::refusal(NodeId node, GpuTypeId gpu) const {
@@ -155,8 +173,10 @@ std::string ScenarioCosts::refusal(NodeId node, GpuTypeId gpu) const {
 }
 
 Estimate ScenarioCosts::estimate(const Query& query) const {
-  if (const PreparedLine* line = table_.find(query)) return line->estimate(query.shape);
   const auto format = parse_number_format(query.dtype);
+  if (first_ == First::prediction && format && predictable(query.node, query.gpu))
+    return predicted(query, *format);
+  if (const PreparedLine* line = table_.find(query)) return line->estimate(query.shape);
   if (format && predictable(query.node, query.gpu)) return predicted(query, *format);
   Estimate estimate;
   if (const PreparedLine* line = table_.nearest(query)) {
@@ -172,6 +192,11 @@ Estimate ScenarioCosts::estimate(const Query& query) const {
 
 Estimate ScenarioCosts::predicted(const Query& query, NumberFormat format) const {
   const StageKind kind = nodes_[query.node.index()].kind;
+  if (!fitted_.empty()) {
+    Query sized = query;
+    sized.shape = roofline(query.node, query.gpu)->with_defaults(query.shape);
+    return fitted_[query.node.index() * gpu_count_ + query.gpu.index()]->estimate(sized, format);
+  }
   const StageSeconds seconds =
       roofline(query.node, query.gpu)->seconds(kind, call_of(query, format));
   const Spread spread = spread_of(kind);
@@ -219,9 +244,17 @@ double ScenarioCosts::activation_bytes(const Query& query) const {
                                 call_of(query, NumberFormat::bf16));
 }
 
+Source ScenarioCosts::predicted_source(NodeId node, GpuTypeId gpu) const {
+  if (!predictable(node, gpu)) return Source::extrapolated;
+  if (fitted_.empty()) return Source::roofline;
+  const bool unseen = fitted_[node.index() * gpu_count_ + gpu.index()]->unseen().any();
+  return unseen ? Source::extrapolated : Source::fitted;
+}
+
 /// Measured when lines cover every shape of the mix at the smallest and the largest batch.
 Source ScenarioCosts::source_in(const Scenario& scenario, const PoolSpec& pool, NodeId node,
                                 GpuTypeId gpu) const {
+  if (first_ == First::prediction && predictable(node, gpu)) return predicted_source(node, gpu);
   bool all = table_.mentions(node, gpu);
   for (const MixEntry& entry : scenario.workload.mix) {
     if (entry.model != nodes_[node.index()].model) continue;
@@ -233,7 +266,7 @@ Source ScenarioCosts::source_in(const Scenario& scenario, const PoolSpec& pool, 
       all = all && table_.find(query) != nullptr;
     }
   }
-  return all ? Source::measured : Source::roofline;
+  return all ? Source::measured : predicted_source(node, gpu);
 }
 
 void ScenarioCosts::describe(const Scenario& scenario, const StageGraph& graph,
@@ -334,13 +367,26 @@ Problems coverage_problems(const ScenarioCosts& costs, const Scenario& scenario,
   return problems;
 }
 
-}  // namespace
+/// The profile that the belief names, from the texts that were read with the scenario.
+Result<Profile> profile_of(const Scenario& scenario) {
+  for (const SourceText& source : scenario.sources)
+    if (source.path == scenario.belief.profile) return read_profile(source.path, source.text);
+  const Place& place = scenario.belief.place;
+  return fail(Problem{place.file, place.line, place.column, place.path + ".profile",
+                      "a profile that was read with the scenario", scenario.belief.profile, ""});
+}
 
-Result<std::unique_ptr<CostModel>> make_cost_model(const Scenario& scenario,
-                                                   const StageGraph& graph,
-                                                   const std::vector<std::string>& gpu_types,
-                                                   const std::vector<CostLine>& lines) {
-  auto costs = std::make_unique<ScenarioCosts>(scenario, graph, gpu_types, lines);
+Result<std::unique_ptr<CostModel>> make(const Scenario& scenario, const StageGraph& graph,
+                                        const std::vector<std::string>& gpu_types,
+                                        const std::vector<CostLine>& lines, First first) {
+  std::optional<Profile> profile;
+  if (scenario.belief.source == BeliefSpec::Source::profile) {
+    Result<Profile> read = profile_of(scenario);
+    if (!read) return tl::unexpected<Problems>(std::move(read.error()));
+    profile = std::move(*read);
+  }
+  auto costs = std::make_unique<ScenarioCosts>(scenario, graph, gpu_types, lines,
+                                               profile ? &*profile : nullptr, first);
   Problems problems = unknown_names(scenario, graph, lines);
   for (Problems found : {ambiguous_lines(scenario, graph, gpu_types, lines, costs->table()),
                          coverage_problems(*costs, scenario, graph, gpu_types)})
@@ -348,6 +394,22 @@ Result<std::unique_ptr<CostModel>> make_cost_model(const Scenario& scenario,
   if (!problems.empty()) return fail(std::move(problems));
   costs->describe(scenario, graph, gpu_types);
   return std::unique_ptr<CostModel>(std::move(costs));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CostModel>> make_cost_model(const Scenario& scenario,
+                                                   const StageGraph& graph,
+                                                   const std::vector<std::string>& gpu_types,
+                                                   const std::vector<CostLine>& lines) {
+  return make(scenario, graph, gpu_types, lines, First::lines);
+}
+
+Result<std::unique_ptr<CostModel>> make_profile_costs(const Scenario& scenario,
+                                                      const StageGraph& graph,
+                                                      const std::vector<std::string>& gpu_types,
+                                                      const std::vector<CostLine>& lines) {
+  return make(scenario, graph, gpu_types, lines, First::prediction);
 }
 
 }  // namespace disagfusion::predictor

@@ -89,15 +89,22 @@ class CostModel {
   [[nodiscard]] virtual std::vector<std::string> not_modelled() const = 0;
 };
 
-/// Looks costs up in `lines` (the most specific match wins), and predicts by roofline what no line
-/// covers. `gpu_types` gives the names behind GpuTypeId. Problems: two equally specific lines match
-/// a reachable question; a stage that neither a line nor an architecture covers, named with its
-/// pool. Without pools (plan questions) every stage must be possible on at least one GPU type. The
-/// scenario is copied from, not kept.
+/// Looks costs up in `lines` (the most specific match wins), and predicts what no line covers: by
+/// the profile that the scenario's belief names, else by roofline. `gpu_types` gives the names
+/// behind GpuTypeId. Problems: two equally specific lines match a reachable question; a stage that
+/// neither a line nor an architecture covers, named with its pool. Without pools (plan questions)
+/// every stage must be possible on at least one GPU type. The scenario is copied from, not kept.
 Result<std::unique_ptr<CostModel>> make_cost_model(const Scenario& scenario,
                                                    const StageGraph& graph,
                                                    const std::vector<std::string>& gpu_types,
                                                    const std::vector<CostLine>& lines);
+
+/// The other way round: predicted by the scenario's profile, and by `lines` only what it cannot
+/// predict. Precondition: belief.source is profile. Problems: also those of the profile's text.
+Result<std::unique_ptr<CostModel>> make_profile_costs(const Scenario& scenario,
+                                                      const StageGraph& graph,
+                                                      const std::vector<std::string>& gpu_types,
+                                                      const std::vector<CostLine>& lines);
 
 /// The 5 % and 95 % points of a distribution of mean 1. Exact for constant, exponential, lognormal;
 /// gamma by Wilson and Hilferty's cube-root approximation (1931), within 1 % for cv <= 1.

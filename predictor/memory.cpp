@@ -13,12 +13,19 @@ constexpr double kTensorsAToken = 14;
 // Bytes a pixel at the VAE's full resolution: about 6.5 live tensors of 128 channels, 2 bytes each.
 // From FLUX.1-dev at batch 4, 8, 16 on H100 (rows M262, M264, M266): 1.4-1.75 GB a megapixel.
 constexpr double kVaeBytesAPixel = 1.7e3;
+// The picture itself, which tiles are put together to: 3 channels, 2 bytes.
+constexpr double kPictureBytesAPixel = 6;
 constexpr double kStreamedBlocks = 2;
 
-double vae_peak(const Architecture& model, const Shape& shape, double images) {
+double vae_peak(const Architecture& model, const Shape& shape, double images,
+                std::uint32_t tile = 0) {
   const double frames =
       std::min(shape.frames, static_cast<std::uint32_t>(std::max(1, model.vae_t)));
-  return kVaeBytesAPixel * shape.width * shape.height * std::max(1.0, frames) * images;
+  const double peak = kVaeBytesAPixel * std::max(1.0, frames) * images;
+  if (tile == 0 || (shape.width <= tile && shape.height <= tile))
+    return peak * shape.width * shape.height;
+  const double whole = kPictureBytesAPixel * shape.width * shape.height * shape.frames * images;
+  return peak * std::min(tile, shape.width) * std::min(tile, shape.height) + whole;
 }
 
 double text_activations(const Architecture& model, double prompts) {
@@ -57,7 +64,8 @@ double streamed_weight_bytes(StageKind kind, const Architecture& model, NumberFo
 }
 
 // DiT:     2 k (n / p + m) H b     n image and m text tokens on p GPUs, b images, k = 14
-// decoder: 1.7 kB w h min(frames, t) b   a causal video VAE decodes t frames at a time
+// decoder: 1.7 kB w h min(frames, t) b   a causal video VAE decodes t frames at a time; in tiles of
+//          s pixels a side 1.7 kB min(w, s) min(h, s) min(frames, t) b + 6 B w h frames b
 // encoder: 2 (4 H + 2 F) m b, or the VAE's peak where it encodes an image, the larger
 double stage_activation_bytes(StageKind kind, const Architecture& model, const Call& call) {
   const double images = call.batch;
@@ -68,7 +76,7 @@ double stage_activation_bytes(StageKind kind, const Architecture& model, const C
       return 2 * kTensorsAToken * tokens * model.hidden * images + kContextBytes;
     }
     case StageKind::decoder:
-      return vae_peak(model, call.shape, images) + kContextBytes;
+      return vae_peak(model, call.shape, images, call.vae_tile) + kContextBytes;
     case StageKind::image_encoder:
       return vae_peak(model, call.shape, 1) + kContextBytes;
     case StageKind::encoder: {
@@ -80,6 +88,15 @@ double stage_activation_bytes(StageKind kind, const Architecture& model, const C
       return 0;
   }
   return 0;
+}
+
+// t = W / min(0.8 B_pcie, B_disk)
+double load_seconds(double bytes, const GpuSpec& gpu, WeightsFrom from) {
+  constexpr double kPinnedShare = 0.8;
+  constexpr double kDisk = 2e9;
+  if (gpu.pcie_bandwidth <= 0) return 0;
+  const double link = kPinnedShare * gpu.pcie_bandwidth;
+  return bytes / (from == WeightsFrom::disk ? std::min(link, kDisk) : link);
 }
 
 }  // namespace disagfusion::predictor

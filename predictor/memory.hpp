@@ -2,6 +2,8 @@
 // streamed. docs/models/memory.md has the scope and the comparison with measured peaks.
 #pragma once
 
+#include <cstdint>
+
 #include "base/scenario.hpp"
 #include "predictor/number_format.hpp"
 #include "predictor/roofline.hpp"
@@ -20,5 +22,13 @@ double streamed_weight_bytes(StageKind kind, const Architecture& model, NumberFo
 
 /// Peak bytes beside the weights on each GPU of the call, the context included; 0 for `other`.
 double stage_activation_bytes(StageKind kind, const Architecture& model, const Call& call);
+
+/// Where an instance's weights are before it loads them.
+enum class WeightsFrom : std::uint8_t { disk, host };
+
+/// Seconds to bring `bytes` of weights to the device: over PCIe at 80 % of its rate, from disk at
+/// 2 GB/s (an NVMe drive read by one process; assumed) where that is slower. The start of the
+/// process and compilation are not in it. 0 where the data sheet states no PCIe rate.
+double load_seconds(double bytes, const GpuSpec& gpu, WeightsFrom from);
 
 }  // namespace disagfusion::predictor

@@ -12,7 +12,8 @@ namespace {
 
 // Constants fitted once, coarsely, on the 261 `calibrate` rows whose model and GPU are in the
 // tables: least squares on ln(predicted / measured) with a soft-L1 loss (scale 0.15) and weak
-// priors. They do not vary by GPU, model or framework; issue 5's fitted predictor replaces them.
+// priors; the decoder's utilisation is the median of its seven rows. They do not vary by GPU, model
+// or framework, as the fitted form's do (predictor/fitted.hpp).
 constexpr double kLinearUtilisation = 0.50;     // of the 16-bit peak
 constexpr double kQuantisedUtilisation = 0.58;  // of the 8-bit (or 16-bit accumulating) peak
 constexpr double kAttentionUtilisation = 0.45;  // of the 16-bit peak
@@ -25,20 +26,21 @@ constexpr double kCollectiveSeconds = 40e-6;    // a layer, one doubling of the 
 constexpr double kEncoderUtilisation = 0.38;
 constexpr double kImageTokens = 257;       // of CLIP ViT-H/14
 constexpr double kEncoderSeconds = 0.030;  // a call
-constexpr double kVaePeakFlop = 58e6;      // peak FLOP a pixel and 1e8 parameters
+constexpr double kVaeUtilisation = 0.15;   // convolutions
 constexpr double kVaeSeconds = 0.010;      // a call
 constexpr double kVaeEncodeShare = 0.53;   // of the decoder's seconds
 constexpr double kPipelineSeconds = 0.24;  // end to end, beside the stages
 // Host link: assumed, not fitted (pinned memory reaches about 80 % of PCIe).
 constexpr double kHostLinkUtilisation = 0.8;
 constexpr double kDefaultVaeParameters = 2e8;
+constexpr double kVaeFlop = 0.1;  // a pixel and parameter: 0.067 to 0.12 counted at stride 8
 constexpr double kLn2 = 0.6931471805599453;
 
 double ceil_div(double a, double b) { return std::ceil(a / b); }
 
-bool joint_attention(const Architecture& model) { return model.block_type != "self+cross"; }
-
 }  // namespace
+
+bool joint_attention(const Architecture& model) { return model.block_type != "self+cross"; }
 
 double latent_frames(const Architecture& model, const Shape& shape) {
   if (shape.frames <= 1) return 1;
@@ -54,7 +56,7 @@ double image_tokens(const Architecture& model, const Shape& shape) {
 
 // F_linear = 2e9 (n g_image + m g_text),   n image tokens, m text tokens, g in GMAC a token
 // F_attention = 4 L H n (n + m)            self + cross attention, L layers of width H
-//             = 4 L H (n + m)^2            joint attention
+//             = 4 L H (n + m)^2 + 4 L' H n^2   joint attention, L' layers within the image too
 // Source: README of the published data; product of matrices counted as 2 FLOP a multiply-add.
 DitWork dit_work(const Architecture& model, const Shape& shape) {
   const double n = image_tokens(model, shape);
@@ -63,7 +65,7 @@ DitWork dit_work(const Architecture& model, const Shape& shape) {
   const double keys = n + m;
   const double queries = joint_attention(model) ? keys : n;
   return {2e9 * (n * model.lin_gmac_per_img_token + m * model.lin_gmac_per_text_token),
-          4 * layers * model.hidden * queries * keys};
+          4.0 * model.hidden * (layers * queries * keys + model.image_attention_layers * n * n)};
 }
 
 bool encodes_image(const Architecture& model) { return model.task == "i2v" || model.task == "i2i"; }
@@ -80,6 +82,30 @@ double image_encoder_parameters(const Architecture& model) {
 
 double vae_parameters(const Architecture& model) {
   return model.vae_params_m > 0 ? model.vae_params_m * 1e6 : kDefaultVaeParameters;
+}
+
+double text_flop(const Architecture& model, double tokens) {
+  if (model.text_gmac_per_prompt > 0 && model.text_max_tokens > 0)
+    return 2e9 * model.text_gmac_per_prompt * tokens / model.text_max_tokens;
+  return 2e9 * model.text_params_b * tokens;
+}
+
+double vae_flop(const Architecture& model, const Shape& shape) {
+  const double pixels = static_cast<double>(shape.width) * shape.height * shape.frames;
+  const double flop = model.vae_kflop_per_pixel > 0 ? 1e3 * model.vae_kflop_per_pixel
+                                                    : kVaeFlop * vae_parameters(model);
+  return flop * pixels;
+}
+
+double tiled_share(const Shape& shape, std::uint32_t tile) {
+  const auto along = [tile](std::uint32_t side) {  // sum of min(tile, what is left) at each start
+    if (tile == 0 || side <= tile) return 1.0;
+    const std::uint32_t stride = std::max(1U, tile - tile / 4);
+    double sum = 0;
+    for (std::uint32_t at = 0; at < side; at += stride) sum += std::min(tile, side - at);
+    return sum / side;
+  };
+  return along(shape.width) * along(shape.height);
 }
 
 // 5 % and 95 % of measured / predicted over the calibrate rows, each row predicted by a fit that
@@ -224,13 +250,11 @@ double Roofline::text_encoder(const Call& call) const {
          std::max(flop / (rate_16_ * kEncoderUtilisation), weights / gpu_.memory_bandwidth);
 }
 
-// t = 10 ms + 58e6 (N_vae / 1e8) pixels b / (P_16 phi): convolutions reach a small and here unknown
-// share of the peak, so that share and the FLOP a pixel are one constant.
+// t = 10 ms + F_vae b / (0.15 P_16 phi), F_vae times the overlap where it works on tiles
 double Roofline::decoder(const Call& call) const {
-  const double pixels =
-      static_cast<double>(call.shape.width) * call.shape.height * call.shape.frames * call.batch;
-  const double flop = kVaePeakFlop * vae_parameters(model_) * 1e-8 * pixels;
-  return kVaeSeconds + flop / rate_16_ / std::max(1U, call.vae);
+  const double flop =
+      vae_flop(model_, call.shape) * tiled_share(call.shape, call.vae_tile) * call.batch;
+  return kVaeSeconds + flop / (rate_16_ * kVaeUtilisation) / std::max(1U, call.vae);
 }
 
 double Roofline::image_encoder(const Call& call) const {

@@ -17,6 +17,9 @@ double latent_frames(const Architecture& model, const Shape& shape);
 /// and the reference side by side: twice the tokens.
 double image_tokens(const Architecture& model, const Shape& shape);
 
+/// Whether image and text tokens attend to one another in one product (else self + cross).
+bool joint_attention(const Architecture& model);
+
 /// FLOP of one forward pass of the DiT, one image or video.
 struct DitWork {
   double linear_flop = 0, attention_flop = 0;
@@ -33,6 +36,17 @@ double image_encoder_parameters(const Architecture& model);
 /// VAE parameters; where the data file leaves them out, 2e8 (the middle of its other video VAEs).
 double vae_parameters(const Architecture& model);
 
+/// FLOP of encoding one prompt of `tokens` tokens: by `text_gmac_per_prompt`, in proportion to the
+/// longest prompt, else 2 a parameter and token.
+double text_flop(const Architecture& model, double tokens);
+
+/// FLOP of decoding one image or video: by `vae_kflop_per_pixel`, else 0.1 a parameter and pixel.
+double vae_flop(const Architecture& model, const Shape& shape);
+
+/// Pixels that a decoder computes over pixels of the picture, where it works on tiles of `tile`
+/// pixels a side that overlap by a quarter (diffusers' default); 1 where `tile` is 0.
+double tiled_share(const Shape& shape, std::uint32_t tile);
+
 /// How one call of a stage is run. `steps` and `images` are those of the shape.
 struct Call {
   Shape shape;
@@ -42,19 +56,21 @@ struct Call {
   std::uint32_t guidance = 1;  ///< GPUs that share the guidance passes
   std::uint32_t vae = 1;       ///< GPUs that share the decoder
   NumberFormat format = NumberFormat::bf16;
-  bool offload = false;  ///< weights streamed from host memory at every forward pass
+  bool offload = false;        ///< weights streamed from host memory at every forward pass
+  std::uint32_t vae_tile = 0;  ///< pixels a side that the decoder works on at a time; 0: all
 };
 
 /// Seconds, by what they are spent on. The larger of compute and traffic counts: the other is 0.
 struct Parts {
   double linear = 0, attention = 0;  ///< DiT matrix products
+  double elementwise = 0;            ///< norms, activations, rotations (fitted form only)
   double other = 0;                  ///< encoder and VAE work
   double memory = 0;                 ///< reading weights, where that takes longer than computing
   double offload = 0;                ///< waiting for streamed weights, where that takes longest
   double communication = 0;
   double overhead = 0;  ///< launches
   [[nodiscard]] double total() const {
-    return linear + attention + other + memory + offload + communication + overhead;
+    return linear + attention + elementwise + other + memory + offload + communication + overhead;
   }
 };
 
@@ -84,6 +100,9 @@ class Roofline {
   /// default size is taken).
   [[nodiscard]] StageSeconds seconds(StageKind kind, const Call& call) const;
 
+  /// The model's default size (and frames) where the shape has none.
+  [[nodiscard]] Shape with_defaults(Shape shape) const;
+
   /// Seconds of one request through all stages on one GPU set, the weights resident or taking
   /// turns.
   [[nodiscard]] double end_to_end(const Call& call) const;
@@ -98,7 +117,6 @@ class Roofline {
   [[nodiscard]] StageSeconds dit(const Call& call) const;
   [[nodiscard]] StageSeconds encoder(const Call& call) const;
   [[nodiscard]] double decoder(const Call& call) const;
-  [[nodiscard]] Shape with_defaults(Shape shape) const;
 
   Architecture model_;
   GpuSpec gpu_;

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/check.hpp"
+#include "base/sha256.hpp"
 
 #ifndef DISAGFUSION_VERSION
 #define DISAGFUSION_VERSION "0"

@@ -85,7 +85,4 @@ std::string json_text(const Report& report);
 /// A table for people, lines of at most 100 columns where names allow.
 std::string table_text(const Report& report);
 
-/// Lower-case hexadecimal SHA-256 (FIPS 180-4).
-std::string sha256_hex(const std::string& text);
-
 }  // namespace disagfusion::report

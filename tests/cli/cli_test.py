@@ -15,7 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = str(pathlib.Path(os.environ.get("DISAGFUSION_PROGRAM", ROOT / "build/release/disagfusion")).resolve())
 SCENARIOS = ROOT / "configs/scenarios"
 
-COMMANDS = ["simulate", "plan", "verify", "compare", "predict", "trace", "trace import", "trace generate",
+COMMANDS = ["simulate", "plan", "verify", "compare", "predict", "calibrate", "trace", "trace import", "trace generate",
             "trace stats", "serve", "worker", "ctl", "load"]
 
 SLOW = """\
@@ -74,6 +74,63 @@ class CommandLine(unittest.TestCase):
         self.refused("trace", "stats", "none.csv", because="none.csv")
         self.refused("trace", "import", "nothing", "a", "-o", "b", because="azure-llm-2023")
         self.refused("serve", SCENARIOS / "live.yaml", "--listen", "0.0.0.0:0", because="loopback")
+
+    def test_predictions_say_where_they_come_from(self):
+        asked = ("predict", "--model", "flux.1-dev", "--stage", "dit", "--gpu")
+        known = json.loads(run(*asked, "H100-SXM", "--json").stdout)
+        self.assertEqual(known["source"], "fitted")
+        self.assertLess(known["lo_s"], known["predicted_s"])
+        self.assertLess(known["predicted_s"], known["hi_s"])
+        self.assertIn("measure", known["advice"])
+        unknown = json.loads(run(*asked, "L40S", "--json").stdout)
+        self.assertEqual(unknown["source"], "extrapolated: GPU L40S not measured")
+        self.assertGreater(unknown["hi_s"] / unknown["lo_s"], known["hi_s"] / known["lo_s"])
+        self.assertEqual(json.loads(run(*asked, "L40S", "--json", "--profile", "none").stdout)["source"], "roofline")
+        self.assertIn("attention", run(*asked, "L40S", "--parts").stdout)
+        self.assertNotIn("attention", run(*asked, "L40S").stdout)
+        sheet = (ROOT / "configs/hardware/L40S.yaml").read_text().replace("name: L40S", "name: CARD")
+        own = self.write("card.yaml", sheet)
+        self.assertIn("GPU CARD", run(*asked, own).stdout)
+
+    def test_calibrate_and_what_it_writes(self):
+        rows = "id,model,stage,gpu,dtype,seconds\n"
+        for model, seconds in (("FLUX.1-dev", 0.9), ("Qwen-Image", 1.9), ("CogVideoX-5B", 10)):
+            rows += f"{model},{model},dit_step,L40S,bf16,{seconds}\n"
+        own = self.write("own.csv", rows)
+        profile = self.folder / "own.yaml"
+        done = run("calibrate", own, "--date", "2026-11-24", "-o", profile)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        asked = ("predict", "--model", "wan2.1-t2v-14b", "--stage", "dit", "--gpu", "L40S", "--json")
+        before = json.loads(run(*asked).stdout)
+        after = json.loads(run(*asked, "--profile", profile).stdout)
+        self.assertEqual(after["source"], "fitted")
+        self.assertLess(after["hi_s"] / after["lo_s"], before["hi_s"] / before["lo_s"])
+        scenario = self.write("s.yaml", SLOW.replace("[{name: m, stages: [{name: s}]}]", "[flux.1-dev]")
+                              .replace("stages: [s], gpu: A10", "stages: [encoder, dit, decoder], gpu: L40S")
+                              .replace("A10: 1", "L40S: 1").replace("90 /s", "0.01 /s").replace("900000", "20")
+                              .replace("costs: [{stage: s, seconds: 0.01}]", "belief: {profile: own.yaml}")
+                              .replace("50", "1"))
+        done = run("simulate", scenario, "--json", "--log", self.folder / "log")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads(done.stdout)
+        self.assertEqual(result["belief"], "profile own")
+        self.assertEqual({row["source"] for row in result["costs_used"] if row["stage"] == "dit"}, {"fitted"})
+        profile.unlink()  # the log carries the profile
+        self.assertEqual(run("verify", self.folder / "log").returncode, 0)
+
+    def test_calibrate_refuses_bad_rows(self):
+        published = ROOT / "configs/profiles/published.csv"
+        self.refused("calibrate", published, "-o", "p.yaml", because="count twice")
+        self.refused("calibrate", "none.csv", "-o", "p.yaml", because="none.csv")
+        self.refused("calibrate", published, "--prior", published, "-o", "p.yaml", because="published.csv")
+        header = "id,model,stage,gpu,seconds\n"
+        self.refused("calibrate", self.write("e.csv", ""), "-o", "p.yaml", because="e.csv:1:1")
+        self.refused("calibrate", self.write("z.csv", header + "a,flux.1-dev,dit_step,L40S,0\n"), "-o", "p.yaml",
+                     because="z.csv:2:28: seconds: expected measured seconds above 0, got 0")
+        self.refused("calibrate", self.write("u.csv", header + "a,flux.1-dev,dit_step,L40S,800\n"), "-o", "p.yaml",
+                     because="milliseconds")
+        self.refused("calibrate", self.write("m.csv", header + "a,flux.1-dex,dit_step,L40S,0.8\n"), "-o", "p.yaml",
+                     because="did you mean")
 
     def test_policy_parameters_are_read_strictly(self):
         text = (SCENARIOS / "eight-a10.yaml").read_text()

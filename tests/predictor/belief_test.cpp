@@ -105,12 +105,17 @@ TEST(Belief, BiasForAnUnknownStageIsAProblem) {
   EXPECT_THAT(text_of(belief.error()), HasSubstr("ditt (did you mean 'dit'?)"));
 }
 
-TEST(Belief, ProfileIsNotYetSupported) {
+TEST(Belief, ProfileMustHaveBeenReadAndBeOne) {
   Scenario scenario = toy();
   scenario.belief.source = BeliefSpec::Source::profile;
-  const auto belief = make_belief(scenario, make_stage_graph(scenario.models), kOneGpu);
-  ASSERT_FALSE(belief);
-  EXPECT_THAT(text_of(belief.error()), HasSubstr("not yet supported"));
+  scenario.belief.profile = "own.yaml";
+  const auto none = make_belief(scenario, make_stage_graph(scenario.models), kOneGpu);
+  ASSERT_FALSE(none);
+  EXPECT_THAT(text_of(none.error()), HasSubstr("own.yaml"));
+  scenario.sources.push_back({"own.yaml", "schema: disagfusion.profile/2\n"});
+  const auto other = make_belief(scenario, make_stage_graph(scenario.models), kOneGpu);
+  ASSERT_FALSE(other);
+  EXPECT_THAT(text_of(other.error()), HasSubstr("own.yaml:1:9: schema: expected"));
 }
 
 TEST(CachedCosts, AnswersAsTheModelDoes) {

@@ -24,7 +24,8 @@ const std::string kConfigs = std::string(DISAGFUSION_SOURCE_DIR) + "/configs";
 
 Catalogue shipped(DiskFiles& files) {
   return remembering({[&files](const std::string& name) { return load_shipped_model(name, files); },
-                      [&files](const std::string& name) { return load_shipped_gpu(name, files); }});
+                      [&files](const std::string& name) { return load_shipped_gpu(name, files); },
+                      {}});
 }
 
 TEST(ShippedCatalogue, AllLoadWithSources) {

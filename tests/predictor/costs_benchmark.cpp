@@ -1,8 +1,12 @@
 // How long a question takes: cold formulas, the table, the scheduler's cached path, one correction.
 #include <benchmark/benchmark.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "predictor/belief.hpp"
 #include "predictor/cached_costs.hpp"
+#include "predictor/fitted.hpp"
 #include "predictor/online.hpp"
 #include "tests/predictor/scenarios.hpp"
 
@@ -39,6 +43,42 @@ void estimate(benchmark::State& state, bool table) {
 }
 BENCHMARK_CAPTURE(estimate, roofline, false);
 BENCHMARK_CAPTURE(estimate, table, true);
+
+/// By the shipped profile: the scheduler's question, as it is asked the first time.
+void fitted(benchmark::State& state) {
+  Scenario scenario = flux_scenario(false);
+  std::ifstream file(std::string(DISAGFUSION_SOURCE_DIR) + "/configs/profiles/published.yaml");
+  std::stringstream text;
+  text << file.rdbuf();
+  scenario.belief.source = BeliefSpec::Source::profile;
+  scenario.belief.profile = "published.yaml";
+  scenario.sources.push_back({"published.yaml", text.str()});
+  const auto costs = costs_of(scenario);
+  Query query = query_of(1, {1024, 1024, 1, 28, 1});
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(costs->estimate(query));
+    query.shape.width = query.shape.width > 2000 ? 512 : query.shape.width + 16;
+  }
+}
+BENCHMARK(fitted);
+
+/// A stage on a GPU type that was never asked for: terms, coefficients and their covariance first.
+void fitted_cold(benchmark::State& state) {
+  std::ifstream file(std::string(DISAGFUSION_SOURCE_DIR) + "/configs/profiles/published.yaml");
+  std::stringstream text;
+  text << file.rdbuf();
+  const Profile profile = *read_profile("published.yaml", text.str());
+  const Architecture model = flux_architecture();
+  const GpuSpec gpu = h100();
+  Work work;
+  work.shape = {1024, 1024, 1, 28, 1};
+  const Setting setting = {"flux.1-dev", gpu.name, "Hopper", "", "", ""};
+  for (auto _ : state) {
+    const FittedStage stage(profile, model, gpu, work, setting);
+    benchmark::DoNotOptimize(stage.answer(features_of(model, gpu, work)));
+  }
+}
+BENCHMARK(fitted_cold);
 
 void cached(benchmark::State& state) {
   const auto costs = costs_of(flux_scenario(false));

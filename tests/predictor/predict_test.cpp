@@ -88,7 +88,7 @@ TEST(Predict, RefusalsSayWhy) {
 TEST(Predict, LayoutsOfTheDataFile) {
   const auto is = [](const std::string& text, std::uint32_t s, std::uint32_t g, std::uint32_t v) {
     const Layout layout = parse_layout(text);
-    return layout.sequence == s && layout.guidance == g && layout.vae == v;
+    return layout.sequence() == s && layout.guidance == g && layout.vae == v;
   };
   EXPECT_TRUE(is("none", 1, 1, 1));
   EXPECT_TRUE(is("usp4+fsdp", 4, 1, 1));

@@ -124,6 +124,18 @@ TEST(Memory, WeightsAndActivations) {
                    28.0 * 4608 * 3072 + kContextBytes);
 }
 
+// 1024 in tiles of 512 at every 384: 512 + 512 + 256 a side. The picture: 6 bytes a pixel.
+TEST(Memory, TilesLowerTheDecodersPeakAndCostTheirOverlap) {
+  Call call;
+  call.shape = {1024, 1024, 1, 28, 1};
+  call.vae_tile = 512;
+  EXPECT_DOUBLE_EQ(stage_activation_bytes(StageKind::decoder, flux_architecture(), call),
+                   1.7e3 * 512 * 512 + 6.0 * 1024 * 1024 + kContextBytes);
+  EXPECT_DOUBLE_EQ(tiled_share(call.shape, 512), 1.25 * 1.25);
+  EXPECT_DOUBLE_EQ(tiled_share(call.shape, 1024), 1);
+  EXPECT_DOUBLE_EQ(tiled_share(call.shape, 0), 1);
+}
+
 // ---- properties
 // ----------------------------------------------------------------------------------
 
@@ -160,10 +172,12 @@ Answers answers(const Architecture& model, const Call& call) {
 }
 
 void expect_no_less(const Answers& more, const Answers& less) {
-  RC_ASSERT(more.encoder >= less.encoder);
-  RC_ASSERT(more.dit >= less.dit);
-  RC_ASSERT(more.decoder >= less.decoder);
-  RC_ASSERT(more.all >= less.all);
+  constexpr double kRounding =
+      1 - 1e-14;  // seconds are sums of parts that grow and parts that fall
+  RC_ASSERT(more.encoder >= less.encoder * kRounding);
+  RC_ASSERT(more.dit >= less.dit * kRounding);
+  RC_ASSERT(more.decoder >= less.decoder * kRounding);
+  RC_ASSERT(more.all >= less.all * kRounding);
   RC_ASSERT(more.memory >= less.memory);
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "base/sha256.hpp"
 #include "report/report.hpp"
 #include "report/statistics/intervals.hpp"
 #include "report/statistics/percentiles.hpp"

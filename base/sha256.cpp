@@ -1,14 +1,13 @@
 // SHA-256: NIST, FIPS 180-4, "Secure Hash Standard", 2015, sections 4.1.2, 5 and 6.2.
-#include <array>
-#include <bit>
-#include <cstdint>
-#include <string>
+#include "base/sha256.hpp"
 
 #include <fmt/format.h>
 
-#include "report/report.hpp"
+#include <array>
+#include <bit>
+#include <cstdint>
 
-namespace disagfusion::report {
+namespace disagfusion {
 
 namespace {
 
@@ -70,4 +69,4 @@ std::string sha256_hex(const std::string& text) {
   return out;
 }
 
-}  // namespace disagfusion::report
+}  // namespace disagfusion
