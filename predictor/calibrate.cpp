@@ -210,6 +210,30 @@ void cross_validate(const MeasuredRows& rows, const CalibrateOptions& options, P
   }
 }
 
+/// Why the fit is no use: it is not determined, or most rows contradict it (those are named).
+Problems unfit(const std::vector<Observation>& rows, const std::string& file,
+               const Profile& profile) {
+  const Diagnostics& found = profile.diagnostics;
+  if (!profile.posterior.mean.allFinite() || !(found.condition < kWorstCondition))
+    return {{file, 0, 0, "", "rows that determine a fit",
+             fmt::format("a condition of {:.2g}", found.condition), ""}};
+  Problems problems;
+  if (found.mean_weight >= kLeastMeanWeight) return problems;
+  for (const Observation& row : rows) {
+    const LogPrediction fitted = predict_log(row.features, row.terms, row.group, profile.posterior);
+    const double ratio = std::exp(row.log_seconds - fitted.mean);
+    if (std::max(ratio, 1 / ratio) < kContradiction) continue;
+    problems.push_back(
+        {file, row.line, 1, "seconds",
+         fmt::format("about {:.3g} s, even after fitting to this file", std::exp(fitted.mean)),
+         fmt::format("{:.3g} ({:.2g} times that)", std::exp(row.log_seconds), ratio), ""});
+  }
+  if (problems.empty())
+    problems.push_back({file, 0, 0, "", "rows that agree with one another and with the prior",
+                        fmt::format("a mean weight of {:.2g}", found.mean_weight), ""});
+  return problems;
+}
+
 }  // namespace
 
 Posterior priors() {
@@ -266,13 +290,8 @@ Result<Profile> calibrate(const MeasuredRows& rows, const std::string& file,
   profile.posterior =
       fit(observations, options.prior == nullptr ? nullptr : &options.prior->posterior);
   profile.diagnostics = diagnose(observations, profile.posterior);
-  const Diagnostics& found = profile.diagnostics;
-  if (!profile.posterior.mean.allFinite() || !(found.condition < kWorstCondition) ||
-      found.mean_weight < kLeastMeanWeight)
-    return fail(Problem{file, 0, 0, "", "rows that determine a fit",
-                        fmt::format("condition {:.2g}, mean weight of a row {:.2g}",
-                                    found.condition, found.mean_weight),
-                        ""});
+  if (Problems problems = unfit(observations, file, profile); !problems.empty())
+    return fail(std::move(problems));
   note_seen(observations, profile);
   if (options.prior == nullptr) cross_validate(rows, options, profile);
   return profile;

@@ -242,5 +242,21 @@ TEST(PublishedProfile, OwnRowsPullPredictionsOfAnUnseenGpu) {
   EXPECT_EQ(profile->sha256.size(), 2U);
 }
 
+// 2.3, 1.8 and 0.4 times what is expected of one GPU: no effect explains it.
+TEST(PublishedProfile, OwnRowsThatContradictOneAnotherAreNamed) {
+  Shipped& all = shipped();
+  const std::string text =
+      "id,model,stage,gpu,framework,seconds\na,flux.1-dev,dit_step,L40S,diffusers eager,1.35\n"
+      "b,qwen-image,dit_step,L40S,diffusers eager,3.8\n"
+      "c,wan2.1-t2v-1.3b,dit_step,L40S,diffusers eager,1.9\n";
+  const auto rows = read_measured_rows(text, "own.csv", all.catalogue, all.profile.posterior);
+  ASSERT_TRUE(rows) << testing::text_of(rows.error());
+  CalibrateOptions how;
+  how.prior = &all.profile;
+  const auto profile = calibrate(*rows, "own.csv", how);
+  ASSERT_FALSE(profile);
+  EXPECT_THAT(testing::text_of(profile.error()), HasSubstr("own.csv:2:1: seconds: expected about"));
+}
+
 }  // namespace
 }  // namespace disagfusion::predictor
