@@ -53,8 +53,8 @@ enum class Why : std::uint8_t {
 };
 const char* name_of(Why why);
 
-/// One input of a batch member.
-struct BatchInput {
+/// One input of a batch member. A power of two in size, as whatever is counted often.
+struct alignas(16) BatchInput {
   HandleKey handle;
   bool transferred = false;  ///< a transfer action brings it; else it lies on the instance already
 };
@@ -67,7 +67,8 @@ struct BatchMember {
   std::uint32_t first_input = 0, inputs = 0;  ///< in ActionBuffer::inputs
 };
 
-struct Action {
+/// A power of two in size.
+struct alignas(16) Action {
   ActionKind kind = ActionKind::cancel_timer;
   EndState state = EndState::completed;
   Why why = Why::none;

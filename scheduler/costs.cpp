@@ -15,6 +15,7 @@ Costs::Costs(const Setup& setup, std::shared_ptr<const predictor::CostModel> bel
     if (fresh) class_roles_.push_back(PoolId{static_cast<std::uint16_t>(i)});
     role_class_.push_back(place->second);
   }
+  classes_ = class_roles_.size();
   if (setup.learning) {
     online_ = std::make_unique<predictor::OnlineCorrection>(setup.graph, setup.gpu_types.size());
   }
@@ -24,7 +25,10 @@ std::uint32_t Costs::intern(const Shape& shape) {
   if (last_shape_ < shapes_.size() && shapes_[last_shape_] == shape) return last_shape_;
   const auto [place, fresh] =
       shape_ids_.try_emplace(shape, static_cast<std::uint32_t>(shapes_.size()));
-  if (fresh) shapes_.push_back(shape);
+  if (fresh) {
+    shapes_.push_back(shape);
+    alone_.resize(shapes_.size() * nodes_ * classes_);
+  }
   return last_shape_ = place->second;
 }
 
@@ -53,11 +57,9 @@ Costs::Entry Costs::ask(NodeId node, std::uint32_t shape, CostClass cost_class,
 Costs::Entry& Costs::entry(NodeId node, std::uint32_t shape, CostClass cost_class,
                            std::uint32_t requests) {
   if (by_requests_.size() < requests) by_requests_.resize(requests);
-  std::vector<Entry>& entries = by_requests_[requests - 1];
+  std::vector<Entry>& entries = requests == 1 ? alone_ : by_requests_[requests - 2];
   const std::size_t position = place_of(node, shape, cost_class);
-  if (position >= entries.size()) {
-    entries.resize(shapes_.size() * nodes_ * class_roles_.size());
-  }
+  if (position >= entries.size()) entries.resize(shapes_.size() * nodes_ * classes_);
   Entry& found = entries[position];
   if (found.fixed_ns < 0) found = ask(node, shape, cost_class, requests);
   return found;

@@ -33,12 +33,9 @@ class Costs {
   /// A stage's fixed part belongs to its first step.
   Duration seconds(NodeId node, std::uint32_t shape, CostClass cost_class, std::uint32_t requests,
                    std::uint32_t first_step, std::uint32_t last_step) {
-    if (requests <= by_requests_.size()) {
-      const std::vector<Entry>& entries = by_requests_[requests - 1];
-      const std::size_t place = place_of(node, shape, cost_class);
-      if (place < entries.size() && first_step == 0 && last_step == entries[place].whole_steps) {
-        return entries[place].whole;
-      }
+    if (requests == 1 && first_step == 0) {
+      const Entry& known = alone_[place_of(node, shape, cost_class)];
+      if (last_step == known.whole_steps) return known.whole;
     }
     return corrected_seconds(node, shape, cost_class, requests, first_step, last_step);
   }
@@ -69,7 +66,7 @@ class Costs {
     std::uint32_t whole_steps = 0;  ///< ... and how many they are; 0: not known, or corrected
   };
   [[nodiscard]] std::size_t place_of(NodeId node, std::uint32_t shape, CostClass cost_class) const {
-    return (shape * nodes_ + node.index()) * class_roles_.size() + cost_class;
+    return (shape * nodes_ + node.index()) * classes_ + cost_class;
   }
   Duration corrected_seconds(NodeId node, std::uint32_t shape, CostClass cost_class,
                              std::uint32_t requests, std::uint32_t first_step,
@@ -81,14 +78,15 @@ class Costs {
                           std::uint32_t requests) const;
 
   const Setup& setup_;
-  std::size_t nodes_;
+  std::size_t nodes_, classes_ = 0;
   std::shared_ptr<const predictor::CostModel> belief_;
   std::vector<CostClass> role_class_;
   std::vector<PoolId> class_roles_;  // a role of each class
   std::vector<Shape> shapes_;
   std::map<Shape, std::uint32_t> shape_ids_;
   std::uint32_t last_shape_ = 0;
-  std::vector<std::vector<Entry>> by_requests_;  // [requests - 1][place_of()]
+  std::vector<Entry> alone_;                     // of one request: [place_of()], all shapes
+  std::vector<std::vector<Entry>> by_requests_;  // of more: [requests - 2][place_of()]
   std::unique_ptr<predictor::OnlineCorrection> online_;
 };
 

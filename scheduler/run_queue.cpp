@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/inline.hpp"
 
 namespace disagfusion::scheduler {
 
@@ -76,11 +77,7 @@ void RunQueue::host(std::span<const WeightsId> stages, std::uint32_t output_slot
   draining_ = false;
 }
 
-bool RunQueue::hosts(WeightsId stage) const {
-  return std::find(hosted_.begin(), hosted_.end(), stage) != hosted_.end();
-}
-
-std::uint32_t RunQueue::take() {
+DF_INLINE std::uint32_t RunQueue::take() {
   if (free_.empty()) {
     pool_.emplace_back();
     return static_cast<std::uint32_t>(pool_.size() - 1);
@@ -90,7 +87,8 @@ std::uint32_t RunQueue::take() {
   return index;
 }
 
-void RunQueue::append_members(Entry& entry, const Action& action, const ActionBuffer& buffer) {
+DF_INLINE void RunQueue::append_members(Entry& entry, const Action& action,
+                                        const ActionBuffer& buffer) {
   for (const BatchMember& member : buffer.members_of(action)) {
     entry.members.push_back(member);
     for (const BatchInput& input : buffer.inputs_of(member)) {
@@ -112,8 +110,11 @@ bool RunQueue::enqueue(const Action& action, const ActionBuffer& buffer) {
   entry.members.clear();
   entry.awaited.clear();
   append_members(entry, action, buffer);
-  const std::size_t place = std::min<std::size_t>(action.place, order_.size());
-  order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(place), index);
+  if (action.place >= order_.size()) {
+    order_.push_back(index);
+  } else {
+    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(action.place), index);
+  }
   return true;
 }
 

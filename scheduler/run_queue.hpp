@@ -62,7 +62,7 @@ class RunQueue {
     RequestKey request;
   };
   /// One batch. `members[i].first_input` means nothing here.
-  struct Entry {
+  struct alignas(64) Entry {
     CommandKey command;
     WeightsId weights;
     NodeId node;
@@ -99,7 +99,11 @@ class RunQueue {
     const std::size_t place = startable();
     if (place == kNowhere) return nullptr;
     running_ = order_[place];
-    order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(place));
+    if (order_.size() == 1) {
+      order_.clear();
+    } else {
+      order_.erase(order_.begin() + static_cast<std::ptrdiff_t>(place));
+    }
     return &pool_[running_];
   }
   /// The same; something must be free to start.
@@ -140,7 +144,12 @@ class RunQueue {
   /// Draining, computing nothing, holding no entry.
   [[nodiscard]] bool drained() const { return draining_ && running_ == kNone && order_.empty(); }
 
-  [[nodiscard]] bool hosts(WeightsId stage) const;
+  [[nodiscard]] bool hosts(WeightsId stage) const {
+    for (const WeightsId hosted : hosted_) {
+      if (hosted == stage) return true;
+    }
+    return false;
+  }
   /// Entries that have not started.
   [[nodiscard]] std::size_t waiting() const { return order_.size(); }
   [[nodiscard]] const Entry& waiting_at(std::size_t place) const { return pool_[order_[place]]; }

@@ -29,7 +29,8 @@ Scheduler::State::State(const Setup& plan, std::shared_ptr<const predictor::Cost
     free_gpus[in.machine.index()][role.gpu.index()] -= role.degree;
   }
   const TimePoint wake = policies.elasticity->first_wake();
-  if (wake != TimePoint::never()) timers.set(elasticity_timer(), wake);
+  elastic = wake != TimePoint::never();
+  if (elastic) timers.set(elasticity_timer(), wake);
 }
 
 void Scheduler::State::state_facts() {
@@ -42,7 +43,10 @@ void Scheduler::State::state_facts() {
     known.readers =
         static_cast<std::uint16_t>(node.before.size() + (known.to_controller ? 1U : 0U));
     known.predecessors = static_cast<std::uint16_t>(node.after.size());
-    if (node.after.size() == 1) known.before = node.after.front();
+    known.first_neighbour = static_cast<std::uint32_t>(neighbours.size());
+    neighbours.insert(neighbours.end(), node.after.begin(), node.after.end());
+    neighbours.insert(neighbours.end(), node.before.begin(), node.before.end());
+    widest_model = std::max<std::size_t>(widest_model, node.stage + 1U);
     for (const Role& role : setup.roles) {
       const auto hosts = [&](WeightsId weights) {
         return std::find(role.stages.begin(), role.stages.end(), weights) != role.stages.end();
@@ -55,6 +59,7 @@ void Scheduler::State::state_facts() {
     for (const NodeId next : node.before) {
       known.feeds_join = known.feeds_join || setup.graph.nodes[next.index()].after.size() > 1;
     }
+    inputs_stay = inputs_stay || known.may_stay;
   }
   for (std::size_t r = 0; r < setup.roles.size(); ++r) {
     const Role& role = setup.roles[r];

@@ -17,7 +17,11 @@ DF_INLINE std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint
     if (!earlier) break;
     --place;
   }
-  in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
+  if (place == in.queue.size()) {
+    in.queue.push_back(slot);
+  } else {
+    in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
+  }
   return static_cast<std::uint32_t>(place);
 }
 
@@ -28,23 +32,21 @@ void Scheduler::State::count_output_transfers(Batch& batch, std::size_t members)
   batch.counted_transfers = static_cast<std::uint32_t>(known.readers * members);
 }
 
-void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
-                              std::span<const QueueEntry> entries) {
-  const QueueEntry& head = entries.front();
-  const NodeFacts& known = facts[head.node.index()];
-  const RoleLimits& limit = limits[in.role.index()];
+/// A batch of nobody yet, and the command that gives it to the instance.
+DF_INLINE std::uint32_t Scheduler::State::new_batch(const Instance& in, std::uint8_t hosted,
+                                                    const QueueEntry& head) {
   const std::uint32_t slot = batches.allocate();
   CommandRecord& command = new_command(ActionKind::enqueue, in.key);
   command.batch = slot;
   Batch& batch = batches[slot];
-  batch.command = command.key;
+  batch.command = command.key();
   batch.phase = Batch::Phase::queued;
   batch.revoking = batch.preempting = batch.told = false;
   batch.instance = in.key.id;
   batch.hosted = hosted;
   batch.node = head.node;
   batch.shape = requests[head.request].shape;
-  batch.first_step = stage(head.request, known.position).next_step;
+  batch.first_step = stage(head.request, head.node).next_step;
   batch.last_step = costs.steps(batch.shape);
   batch.live = batch.counted_transfers = batch.ended_transfers = batch.unsent = 0;
   batch.queue_key = head.key;
@@ -52,23 +54,31 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   batch.members.clear();
   batch.transfers.clear();
   batch.edits.clear();
+  return slot;
+}
+
+void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
+                              std::span<const QueueEntry> entries) {
+  const RoleLimits& limit = limits[in.role.index()];
+  const std::uint32_t slot = new_batch(in, hosted, entries.front());
+  Batch& batch = batches[slot];
   const bool limited = limit.output_slots != kUnlimited;
   if (limited) count_output_transfers(batch, entries.size());
   ++in.hosted[hosted].used_slots;
 
-  const std::size_t at = out->actions.size();
+  const WeightsId weights = in.hosted[hosted].weights;
   Action& action = emit(ActionKind::enqueue);
   action.instance = in.key;
   action.command = batch.command;
-  action.node = head.node;
-  action.weights = known.weights;
+  action.node = batch.node;
+  action.weights = weights;
   action.first_step = batch.first_step;
   action.last_step = batch.last_step;
   action.place = place_in_queue(in, slot);
   if (limited) action.output_transfers = batch.told ? kTold : batch.counted_transfers;
-  add_members(batch, slot, entries, at);
-  if (limit.largest_batch > batch.members.size()) {
-    by_weights[known.weights.index()].open_batches.push_back(slot);
+  add_members(in, slot, entries, action);
+  if (limit.largest_batch > entries.size()) {
+    by_weights[weights.index()].open_batches.push_back(slot);
   }
   touch(in);
   if (!preemption_on) return;
@@ -77,22 +87,13 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   }
 }
 
-/// `action` is the place of the enqueue or extend, which may move: inputs bring transfers.
-void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
-                                   std::span<const QueueEntry> entries, std::size_t action) {
-  Instance& in = instances[batch.instance.index()];
-  const std::size_t first_member = out->members.size();
-  out->actions[action].first_member = static_cast<std::uint32_t>(first_member);
-  out->actions[action].members = static_cast<std::uint32_t>(entries.size());
-  for (const QueueEntry& entry : entries) add_member(batch, slot, in.key, entry);
-  // Inputs after the members, so that both stand together in the buffer.
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const std::size_t first_input = out->inputs.size();
-    add_inputs(batch, slot, entries[i], out->members[first_member + i].state);
-    BatchMember& member = out->members[first_member + i];
-    member.first_input = static_cast<std::uint32_t>(first_input);
-    member.inputs = static_cast<std::uint32_t>(out->inputs.size() - first_input);
-  }
+/// `action` is the enqueue or extend. Inputs bring transfers, after which it may have moved.
+DF_INLINE void Scheduler::State::add_members(Instance& in, std::uint32_t slot,
+                                             std::span<const QueueEntry> entries, Action& action) {
+  Batch& batch = batches[slot];
+  action.first_member = static_cast<std::uint32_t>(out->members.size());
+  action.members = static_cast<std::uint32_t>(entries.size());
+  for (const QueueEntry& entry : entries) add_member(in, batch, slot, entry);
   in.queued_work -= batch.expected;
   batch.expected = costs.seconds(batch.node, batch.shape, limits[in.role.index()].cost_class,
                                  static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
@@ -100,11 +101,17 @@ void Scheduler::State::add_members(Batch& batch, std::uint32_t slot,
   in.queued_work += batch.expected;
 }
 
-DF_INLINE void Scheduler::State::add_member(Batch& batch, std::uint32_t slot, InstanceKey holder,
+void Scheduler::State::add_to_batch(Instance& in, std::uint32_t slot, const QueueEntry& entry,
+                                    Action& extend) {
+  add_members(in, slot, {&entry, 1}, extend);
+}
+
+DF_INLINE void Scheduler::State::add_member(Instance& in, Batch& batch, std::uint32_t slot,
                                             const QueueEntry& entry) {
   RequestRecord& request = requests[entry.request];
   const RequestKey key = request.key(entry.request);
-  StageRecord& record = stage(entry.request, entry.node);
+  const NodeFacts& known = facts[entry.node.index()];
+  StageRecord& record = stage(entry.request, known.position);
   if (!request.started) {
     request.started = true;
     --waiting_to_start;
@@ -114,60 +121,68 @@ DF_INLINE void Scheduler::State::add_member(Batch& batch, std::uint32_t slot, In
   record.bound = kController;
   record.open_inputs = 0;
   ++record.attempt;
-  if (facts[entry.node.index()].readers > 0) {
-    record.output = new_handle(HandleRecord::Kind::output, holder, key, entry.node);
-    handles[record.output.slot].consumers = readers_left(entry.request, entry.node);
+  if (known.readers > 0) {
+    record.output = new_handle(HandleRecord::Kind::output, in, key, entry.node);
+    handles[record.output.slot].consumers = readers_left(record, entry.node);
   }
-  BatchMemberRecord& kept = batch.members.emplace_back();
-  kept.request = key;
-  kept.output = record.output;
+  batch.members.push_back({key, record.output, {}, kNoSlot, false});
   ++batch.live;
+  const auto first_input = static_cast<std::uint32_t>(out->inputs.size());
+  add_inputs(in, slot, entry, record);
   BatchMember& member = out->members.emplace_back();
   member.request = key;
   member.output = record.output;
   member.state = record.resume;
+  member.first_input = first_input;
+  member.inputs = static_cast<std::uint32_t>(out->inputs.size()) - first_input;
 }
 
 /// Stages that have not finished with this one's output, and the controller where it goes there.
-DF_INLINE std::uint16_t Scheduler::State::readers_left(std::uint32_t request, NodeId node) {
-  std::uint16_t readers = facts[node.index()].to_controller ? 1 : 0;
-  for (const NodeId next : setup.graph.nodes[node.index()].before) {
-    if (stage(request, next).phase != Phase::done) ++readers;
+DF_INLINE std::uint16_t Scheduler::State::readers_left(StageRecord& record, NodeId node) {
+  const NodeFacts& known = facts[node.index()];
+  std::uint16_t readers = known.to_controller ? 1 : 0;
+  for (const NodeId next : successors(known)) {
+    if (beside(record, node, next).phase != Phase::done) ++readers;
   }
   return readers;
 }
 
-DF_INLINE void Scheduler::State::add_inputs(Batch& batch, std::uint32_t slot,
-                                            const QueueEntry& entry, HandleKey state) {
+DF_INLINE void Scheduler::State::add_inputs(Instance& in, std::uint32_t slot,
+                                            const QueueEntry& entry, StageRecord& record) {
   const NodeFacts& known = facts[entry.node.index()];
-  if (state.valid()) {
-    add_input(batch, slot, entry.request, state);
+  if (record.resume.valid()) [[unlikely]] {
+    add_input(in, slot, entry.request, record, record.resume);
   } else if (known.predecessors == 0) {
     const HandleKey input = requests[entry.request].input;
-    if (input.valid()) add_input(batch, slot, entry.request, input);
-  } else if (known.predecessors == 1) {
-    add_input(batch, slot, entry.request, stage(entry.request, known.before).output);
+    if (input.valid()) add_input(in, slot, entry.request, record, input);
   } else {
-    for (const NodeId before : setup.graph.nodes[entry.node.index()].after) {
-      add_input(batch, slot, entry.request, stage(entry.request, before).output);
+    for (const NodeId before : predecessors(known)) {
+      add_input(in, slot, entry.request, record, beside(record, entry.node, before).output);
     }
   }
-  if (known.predecessors > 0) note_bound(entry.request, entry.node);
+  if (known.predecessors > 0) note_bound(in, record, known);
 }
 
-void Scheduler::State::add_input(Batch& batch, std::uint32_t slot, std::uint32_t request,
-                                 HandleKey key) {
-  const HandleRecord* handle = find(key);
+DF_INLINE void Scheduler::State::add_input(const Instance& in, std::uint32_t slot,
+                                           std::uint32_t request, StageRecord& record,
+                                           HandleKey key) {
+  HandleRecord* handle = find(key);
   DF_CHECK(handle != nullptr, "an input of request {} is gone", requests[request].number);
-  const Instance& in = instances[batch.instance.index()];
   const bool transferred = setup.transfers && handle->holder != in.key;
-  BatchInput& input = out->inputs.emplace_back();
-  input.handle = key;
-  input.transferred = transferred;
-  if (transferred) {
-    ++stage(request, batch.node).open_inputs;
-    transfer(key, in.key, slot, requests[request].key(request));
-  }
+  out->inputs.push_back({key, transferred});
+  if (!transferred) return;
+  ++record.open_inputs;
+  transfer(key, in.key, slot, requests[request].key(request));
+}
+
+/// A consumer's receiver is chosen: where no transfer brings the output, its slot is free by this.
+DF_INLINE void Scheduler::State::note_bound(const Instance& in, const StageRecord& record,
+                                            const NodeFacts& known) {
+  const HandleKey last = (&record + (record.last_predecessor - int{known.position}))->output;
+  const HandleRecord* handle = find(last);
+  if (handle == nullptr || handle->unsent == 0) return;
+  const bool travels = setup.transfers && handle->holder != in.key;
+  if (setup.sync_handoff ? record.open_inputs == 0 : !travels) note_sent(last);
 }
 
 }  // namespace disagfusion::scheduler

@@ -20,15 +20,27 @@ void erase_value(std::vector<std::uint32_t>& values, std::uint32_t value) {
 
 // ---- starts ------------------------------------------------------------------------------------
 
-void Scheduler::State::leave_queue(Instance& in, std::uint32_t slot) {
-  const Batch& batch = batches[slot];
-  const auto found = std::find(in.queue.begin(), in.queue.end(), slot);
-  DF_CHECK(found != in.queue.end());
-  in.queue.erase(found);
+DF_INLINE void Scheduler::State::leave_queue(Instance& in, const Batch& batch, std::uint32_t slot) {
+  if (in.queue.size() == 1 && in.queue.front() == slot) {
+    in.queue.clear();
+  } else {
+    const auto found = std::find(in.queue.begin(), in.queue.end(), slot);
+    DF_CHECK(found != in.queue.end());
+    in.queue.erase(found);
+  }
   in.queued_work -= batch.expected;
   HostedStage& hosted = in.hosted[batch.hosted];
   --hosted.used_slots;
-  if (batches_form) erase_value(by_weights[hosted.weights.index()].open_batches, slot);
+  if (batches_form) close_batch(slot, hosted.weights);
+}
+
+void Scheduler::State::close_batch(std::uint32_t slot, WeightsId weights) {
+  erase_value(by_weights[weights.index()].open_batches, slot);
+}
+
+/// What waits in its queue is no longer there.
+void Scheduler::State::take_from_queue(Instance& in, std::uint32_t slot) {
+  leave_queue(in, batches[slot], slot);
 }
 
 void Scheduler::State::start(CommandKey key) {
@@ -41,7 +53,7 @@ void Scheduler::State::start(CommandKey key) {
 void Scheduler::State::start_batch(std::uint32_t slot) {
   Batch& batch = batches[slot];
   Instance& in = instances[batch.instance.index()];
-  leave_queue(in, slot);
+  leave_queue(in, batch, slot);
   batch.phase = Batch::Phase::running;
   batch.revoking = false;
   batch.started = now;
@@ -79,19 +91,9 @@ void Scheduler::State::batch_started(const Event& event) {
 
 // ---- ends --------------------------------------------------------------------------------------
 
-DF_INLINE void Scheduler::State::settle_edits(Batch& batch) {
+void Scheduler::State::settle_edits(Batch& batch) {
   for (const std::uint32_t slot : batch.edits) free_command(slot);
   batch.edits.clear();
-}
-
-void Scheduler::State::drop_batch(std::uint32_t slot) {
-  Batch& batch = batches[slot];
-  settle_edits(batch);
-  if (batches_form) {
-    erase_value(by_weights[facts[batch.node.index()].weights.index()].open_batches, slot);
-  }
-  batch.command = {};
-  batches.release(slot);
 }
 
 void Scheduler::State::batch_finished(const Event& event) {
@@ -120,7 +122,7 @@ void Scheduler::State::batch_finished(const Event& event) {
   batch.unsent = 0;
   // By place: no new batch is made here, but a member may end its request.
   for (std::size_t i = 0; i < batch.members.size(); ++i) {
-    BatchMemberRecord member = batch.members[i];
+    const BatchMemberRecord member = batch.members[i];
     finish_member(batch, slot, member, outcome_of(event, member.request), limited);
   }
   if (limited) {
@@ -136,15 +138,15 @@ void Scheduler::State::batch_finished(const Event& event) {
 }
 
 DF_INLINE void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
-                                               BatchMemberRecord& member,
+                                               BatchMemberRecord member,
                                                const MemberOutcome* outcome, bool limited) {
   if (member.state.valid() && find(member.state) != nullptr) {
     free_handle(member.state);  // the preempt came too late
   }
-  HandleRecord* handle = find(member.output);
+  HandleRecord* handle = member.output.valid() ? find(member.output) : nullptr;
   const bool good = outcome != nullptr && outcome->kind == MemberOutcome::Kind::output;
   if (handle != nullptr && good) {
-    hold(member.output, outcome->bytes);
+    hold(*handle, outcome->bytes);
   } else if (handle != nullptr) {
     free_handle(member.output);
     handle = nullptr;
@@ -154,8 +156,9 @@ DF_INLINE void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
     return;
   }
   const std::uint32_t request = member.request.slot;
+  StageRecord& record = stage(request, batch.node);
   if (!good) {
-    stage(request, batch.node).wait_again();
+    record.wait_again();
     affected.push_back(request);
     return;
   }
@@ -163,7 +166,7 @@ DF_INLINE void Scheduler::State::finish_member(Batch& batch, std::uint32_t slot,
   if (facts[batch.node.index()].to_controller && !requests[request].first_output.valid()) {
     requests[request].first_output = member.output;
   }
-  complete_stage(request, batch.node);
+  complete_stage(request, record, batch.node);
   if (!limited) return;
   handle = find(member.output);
   if (handle != nullptr && handle->unsent > 0 && handle->batch == slot) {
@@ -195,7 +198,7 @@ void Scheduler::State::batch_preempted(const Event& event) {
     const bool kept = outcome != nullptr && outcome->kind == MemberOutcome::Kind::state;
     if (find(member.state) != nullptr) {
       if (kept) {
-        hold(member.state, outcome->bytes);
+        hold(*find(member.state), outcome->bytes);
       } else {
         free_handle(member.state);
       }
@@ -212,7 +215,7 @@ void Scheduler::State::batch_preempted(const Event& event) {
       record.resume = member.state;
       record.next_step = event.steps_done;
     }
-    make_ready(member.request.slot, position_of(batch.node));
+    make_ready(member.request.slot, record, batch.node);
   }
   drop_batch(slot);
 }
@@ -223,7 +226,7 @@ void Scheduler::State::batch_revoked(const Event& event) {
   if (CommandRecord* partial = find(event.command, ActionKind::revoke)) {
     const std::uint32_t slot = partial->batch;
     Batch& batch = batches[slot];
-    erase_value(batch.edits, partial->key.slot);
+    erase_value(batch.edits, partial->key().slot);
     const RequestKey gone = partial->request;
     settle(*partial);
     const auto member =
@@ -244,7 +247,7 @@ void Scheduler::State::batch_revoked(const Event& event) {
   }
   const std::uint32_t slot = command->batch;
   settle(*command);
-  leave_queue(*in, slot);
+  take_from_queue(*in, slot);
   freed(*in);
   Batch& batch = batches[slot];
   for (const BatchMemberRecord& member : batch.members) {
@@ -286,7 +289,7 @@ void Scheduler::State::batch_refused(const Event& event) {
   const std::uint32_t slot = command->batch;
   settle(*command);
   if (batches[slot].phase == Batch::Phase::queued) {
-    leave_queue(*in, slot);
+    take_from_queue(*in, slot);
   } else {
     compute_ended(*in);
   }
@@ -343,14 +346,14 @@ void Scheduler::State::kill_member(std::uint32_t slot, RequestKey request) {
   for (const std::uint32_t transfer_slot : batch.transfers) {
     CommandRecord& moving = commands[transfer_slot];
     if (moving.request != request || moving.cancelled_by != kNoSlot) continue;
-    const CommandKey target = moving.key;
+    const CommandKey target = moving.key();
     const InstanceKey receiver = moving.addressee;
     CommandRecord& command = new_command(ActionKind::cancel_transfer, receiver);
-    command.target = target;
-    commands[transfer_slot].cancelled_by = command.key.slot;
+    command.aim_at(target);
+    commands[transfer_slot].cancelled_by = command.key().slot;
     Action& action = emit(ActionKind::cancel_transfer);
     action.instance = receiver;
-    action.command = command.key;
+    action.command = command.key();
     action.target = target;
   }
   if (batch.revoking) return;
@@ -361,12 +364,12 @@ void Scheduler::State::kill_member(std::uint32_t slot, RequestKey request) {
   const Instance& in = instances[batch.instance.index()];
   CommandRecord& command = new_command(ActionKind::revoke, in.key);
   command.batch = slot;
-  command.target = batch.command;
+  command.aim_at(batch.command);
   command.request = request;
-  batch.edits.push_back(command.key.slot);
+  batch.edits.push_back(command.key().slot);
   Action& action = emit(ActionKind::revoke);
   action.instance = in.key;
-  action.command = command.key;
+  action.command = command.key();
   action.target = batch.command;
   action.request = request;
 }
@@ -378,11 +381,11 @@ void Scheduler::State::revoke(std::uint32_t slot) {
   const Instance& in = instances[batch.instance.index()];
   CommandRecord& command = new_command(ActionKind::revoke, in.key);
   command.batch = slot;
-  command.target = batch.command;
-  batch.edits.push_back(command.key.slot);
+  command.aim_at(batch.command);
+  batch.edits.push_back(command.key().slot);
   Action& action = emit(ActionKind::revoke);
   action.instance = in.key;
-  action.command = command.key;
+  action.command = command.key();
   action.target = batch.command;
 }
 
@@ -390,11 +393,12 @@ void Scheduler::State::preempt(std::uint32_t slot) {
   Batch& batch = batches[slot];
   if (batch.preempting) return;
   batch.preempting = true;
-  const Instance& in = instances[batch.instance.index()];
+  inputs_stay = true;  // their states
+  Instance& in = instances[batch.instance.index()];
   CommandRecord& command = new_command(ActionKind::preempt, in.key);
   command.batch = slot;
-  command.target = batch.command;
-  const CommandKey key = command.key;
+  command.aim_at(batch.command);
+  const CommandKey key = command.key();
   batch.edits.push_back(key.slot);
   Action action;
   action.kind = ActionKind::preempt;
@@ -407,7 +411,7 @@ void Scheduler::State::preempt(std::uint32_t slot) {
     BatchMember member;
     member.request = record.request;
     if (!record.dead) {
-      record.state = new_handle(HandleRecord::Kind::state, in.key, record.request, batch.node);
+      record.state = new_handle(HandleRecord::Kind::state, in, record.request, batch.node);
       find(record.state)->consumers = 1;
       member.state = record.state;
     }
@@ -420,7 +424,7 @@ void Scheduler::State::edit_too_late(const Event& event) {
   Instance* in = present(event);
   if (in == nullptr) return;
   if (CommandRecord* cancel = find(event.command, ActionKind::cancel_transfer)) {
-    if (CommandRecord* moving = find(cancel->target, ActionKind::transfer)) {
+    if (CommandRecord* moving = find(cancel->target(), ActionKind::transfer)) {
       moving->cancelled_by = kNoSlot;
     }
     settle(*cancel);
@@ -436,7 +440,7 @@ void Scheduler::State::edit_too_late(const Event& event) {
   const std::uint32_t slot = edit->batch;
   const CommandRecord ended = *edit;
   Batch& batch = batches[slot];
-  erase_value(batch.edits, ended.key.slot);
+  erase_value(batch.edits, ended.key().slot);
   settle(*edit);
   if (ended.kind == ActionKind::revoke) {
     batch.revoking = batch.revoking && ended.request.valid();
@@ -453,7 +457,7 @@ void Scheduler::State::edit_too_late(const Event& event) {
   // The batch started without the newcomer: it waits again, and its inputs are sent again.
   const auto member =
       std::find_if(batch.members.begin(), batch.members.end(),
-                   [&](const BatchMemberRecord& m) { return m.extend == ended.key.slot; });
+                   [&](const BatchMemberRecord& m) { return m.extend == ended.key().slot; });
   if (member == batch.members.end()) return;
   if (find(member->output) != nullptr) free_handle(member->output);
   const BatchMemberRecord gone = *member;
@@ -474,9 +478,9 @@ void Scheduler::State::batch_extended(const Event& event) {
     return;
   }
   Batch& batch = batches[command->batch];
-  erase_value(batch.edits, command->key.slot);
+  erase_value(batch.edits, command->key().slot);
   for (BatchMemberRecord& member : batch.members) {
-    if (member.extend == command->key.slot) member.extend = kNoSlot;
+    if (member.extend == command->key().slot) member.extend = kNoSlot;
   }
   settle(*command);
 }

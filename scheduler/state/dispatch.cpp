@@ -12,21 +12,32 @@ using Phase = StageRecord::Phase;
 
 // ---- acceptance --------------------------------------------------------------------------------
 
-/// Routing hears of changes when it is asked, not before.
-DF_INLINE void Scheduler::State::flush() {
-  for (const InstanceId id : dirty_instances) {
-    Instance& in = instances[id.index()];
-    in.dirty = false;
-    if (in.life != Instance::Life::ready) continue;
-    for (std::uint8_t i = 0; i < in.hosted.size(); ++i) {
-      policies.routing->update(in.hosted[i].weights, id, acceptance(in, i));
-    }
+void Scheduler::State::mark_dirty(Instance& in) {
+  in.dirty = true;
+  for (HostedStage& hosted : in.hosted) {
+    if (hosted.dirty) continue;
+    hosted.dirty = true;
+    const auto place = static_cast<std::uint8_t>(&hosted - in.hosted.data());
+    by_weights[hosted.weights.index()].touched.push_back({in.key.id, place});
   }
-  dirty_instances.clear();
+}
+
+/// Routing hears of changes at a stage when it is asked about that stage, not before.
+DF_INLINE void Scheduler::State::flush(WeightsId weights) {
+  std::vector<Touched>& touched = by_weights[weights.index()].touched;
+  for (const Touched& place : touched) {
+    Instance& in = instances[place.instance.index()];
+    // It may have taken another role meanwhile.
+    if (place.hosted >= in.hosted.size() || in.hosted[place.hosted].weights != weights) continue;
+    in.dirty = in.hosted[place.hosted].dirty = false;
+    if (in.life != Instance::Life::ready) continue;
+    policies.routing->update(weights, place.instance, acceptance(in, place.hosted));
+  }
+  touched.clear();
 }
 
 DF_INLINE Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
-  flush();
+  flush(weights);
   RoutingQuestion question;
   question.now = now;
   question.node = r.node;
@@ -49,7 +60,7 @@ DF_INLINE Choice Scheduler::State::choose(WeightsId weights, const Ready& r) {
 // ---- the last step of an event -----------------------------------------------------------------
 
 void Scheduler::State::dispatch() {
-  if (!ready.empty()) offer_to_holders();
+  if (inputs_stay && !ready.empty()) offer_to_holders();
   if (!freed_instances.empty()) fill_freed();
   for (std::size_t i = 0; i < ready.size(); ++i) offer(ready[i]);
   ready.clear();
@@ -60,7 +71,9 @@ void Scheduler::State::dispatch() {
 }
 
 DF_INLINE void Scheduler::State::fill_freed() {
-  for (std::size_t i = 0; i < freed_instances.size(); ++i) fill(freed_instances[i]);
+  for (std::size_t i = 0; i < freed_instances.size(); ++i) {
+    fill(instances[freed_instances[i].index()]);
+  }
   for (const InstanceId id : freed_instances) instances[id.index()].freed = false;
   freed_instances.clear();
 }
@@ -119,11 +132,7 @@ DF_INLINE Instance* Scheduler::State::holder_of(const Ready& r) {
     Instance& in = instances[handle->holder.id.index()];
     if (handle->holder == in.key && hosted_position(in, known.weights) >= 0) holder = &in;
   };
-  if (known.predecessors == 1) {
-    look_at(known.before);
-  } else {
-    for (const NodeId before : setup.graph.nodes[r.node.index()].after) look_at(before);
-  }
+  for (const NodeId before : predecessors(known)) look_at(before);
   return holder;
 }
 
@@ -184,7 +193,7 @@ void Scheduler::State::offer_push(const Ready& r) {
   in.bound[hosted].insert(entry_of(r));
   in.bound_work += costs.whole(r.node, requests[r.request].shape, costs.class_of(in.role));
   touch(in);
-  fill(in.key.id);
+  fill(in);
 }
 
 bool Scheduler::State::try_extend(const Ready& r) {
@@ -192,7 +201,7 @@ bool Scheduler::State::try_extend(const Ready& r) {
   StageRecord& record = stage(r.request, r.node);
   for (const std::uint32_t slot : by_weights[weights.index()].open_batches) {
     Batch& batch = batches[slot];
-    const Instance& in = instances[batch.instance.index()];
+    Instance& in = instances[batch.instance.index()];
     if (batch.phase != Batch::Phase::queued || batch.revoking || batch.node != r.node ||
         batch.shape != requests[r.request].shape || batch.first_step != record.next_step ||
         batch.members.size() >= largest_batch(in)) {
@@ -200,19 +209,18 @@ bool Scheduler::State::try_extend(const Ready& r) {
     }
     const QueueEntry entry = entry_of(r);
     CommandRecord& command = new_command(ActionKind::extend, in.key);
-    const CommandKey key = command.key;
+    const CommandKey key = command.key();
     command.batch = slot;
-    command.target = batch.command;
+    command.aim_at(batch.command);
     command.request = requests[r.request].key(r.request);
     batch.edits.push_back(key.slot);
-    const std::size_t at = out->actions.size();
     Action& action = emit(ActionKind::extend);
     action.instance = in.key;
     action.command = key;
     action.target = batch.command;
     action.node = batch.node;
     action.weights = weights;
-    add_members(batch, slot, {&entry, 1}, at);
+    add_to_batch(in, slot, entry, action);
     batch.members.back().extend = key.slot;
     return true;
   }
@@ -279,8 +287,7 @@ DF_INLINE void Scheduler::State::fill_stage_from(Instance& in, std::uint8_t host
   }
 }
 
-void Scheduler::State::fill(InstanceId id) {
-  Instance& in = instances[id.index()];
+void Scheduler::State::fill(Instance& in) {
   if (in.life != Instance::Life::ready) return;
   for (std::uint8_t i = 0; i < in.hosted.size(); ++i) {
     if (!in.bound.empty()) fill_stage_from(in, i, in.bound[i]);

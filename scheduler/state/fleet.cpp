@@ -159,7 +159,7 @@ void Scheduler::State::provision(PoolId to, const std::string& why) {
     CommandRecord& command = new_command(ActionKind::provision, in.key);
     Action& action = emit(ActionKind::provision);
     action.instance = in.key;
-    action.command = command.key;
+    action.command = command.key();
     action.pool = to;
     action.machine = in.machine;
     return;

@@ -8,22 +8,6 @@ namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-HandleKey Scheduler::State::new_handle(HandleRecord::Kind kind, InstanceKey holder,
-                                       RequestKey request, NodeId node) {
-  const std::uint32_t slot = handles.allocate();
-  HandleRecord& handle = handles[slot];
-  handle = HandleRecord{};
-  if (++handle_generation == 0) handle_generation = 1;
-  handle.generation = handle_generation;
-  handle.kind = kind;
-  handle.holder = holder;
-  handle.request = request;
-  handle.node = node;
-  handle.consumers = 1;
-  ++instances[holder.id.index()].handles;
-  return {slot, handle.generation};
-}
-
 /// The handle is no more: released, lost, or never made.
 void Scheduler::State::free_handle(HandleKey key) {
   HandleRecord* handle = find(key);
@@ -40,34 +24,17 @@ void Scheduler::State::free_handle(HandleRecord& handle, std::uint32_t slot) {
   if (holder.stop_when_free) stop_if_free(holder);
 }
 
-void Scheduler::State::consume(HandleKey key) {
-  HandleRecord* handle = find(key);
-  if (handle == nullptr) return;
-  if (handle->consumers > 0) --handle->consumers;
-  if (handle->consumers == 0) release_when_free(key);
-}
-
-void Scheduler::State::release_when_free(HandleKey key) {
-  HandleRecord* handle = find(key);
-  if (handle == nullptr || handle->phase == HandleRecord::Phase::releasing) return;
-  if (handle->phase == HandleRecord::Phase::expected) return;  // its batch decides
-  if (handle->unsent > 0) park(key);
-  if (handle->open_transfers > 0) {
-    handle->doomed = true;
+void Scheduler::State::release_when_free(HandleRecord& handle, HandleKey key) {
+  // One that is expected still: its batch decides.
+  if (handle.phase != HandleRecord::Phase::held) return;
+  if (handle.unsent > 0) park(key);
+  if (handle.open_transfers > 0) {
+    handle.doomed = true;
     return;
   }
-  leave_memory(*handle);
-  handle->phase = HandleRecord::Phase::releasing;
-  release(key, handle->holder);
-}
-
-void Scheduler::State::release(HandleKey key, InstanceKey holder) {
-  CommandRecord& command = new_command(ActionKind::release, holder);
-  command.handle = key;
-  Action& action = emit(ActionKind::release);
-  action.instance = holder;
-  action.command = command.key;
-  action.handle = key;
+  leave_memory(handle);
+  handle.phase = HandleRecord::Phase::releasing;
+  release(key, handle.holder);
 }
 
 void Scheduler::State::handle_released(const Event& event) {
@@ -94,7 +61,7 @@ void Scheduler::State::transfer(HandleKey key, InstanceKey to, std::uint32_t bat
   command.batch = batch_slot;
   command.cancelled_by = kNoSlot;
   Action& action = emit(ActionKind::transfer);
-  action.command = command.key;
+  action.command = command.key();
   action.instance = to;
   action.from = handle->holder;
   action.handle = key;
@@ -102,10 +69,10 @@ void Scheduler::State::transfer(HandleKey key, InstanceKey to, std::uint32_t bat
   action.bytes = handle->bytes;
   if (batch_slot == kNoSlot) return;
   Batch& batch = batches[batch_slot];
-  command.target = batch.command;
+  command.aim_at(batch.command);
   action.target = batch.command;
   action.node = batch.node;
-  batch.transfers.push_back(command.key.slot);
+  batch.transfers.push_back(command.key().slot);
 }
 
 void Scheduler::State::transfer_ended(const Event& event) {
@@ -121,10 +88,10 @@ void Scheduler::State::transfer_ended(const Event& event) {
   const bool for_batch = command.batch != kNoSlot;
   Batch* batch = nullptr;
   if (for_batch && batches.live(command.batch) &&
-      batches[command.batch].command == command.target) {
+      batches[command.batch].command == command.target()) {
     batch = &batches[command.batch];
     auto& open = batch->transfers;
-    open.erase(std::remove(open.begin(), open.end(), command.key.slot), open.end());
+    open.erase(std::remove(open.begin(), open.end(), command.key().slot), open.end());
   }
   if (HandleRecord* handle = find(command.handle)) {
     --handle->open_transfers;
@@ -187,23 +154,10 @@ void Scheduler::State::note_landed(Batch& batch, std::uint32_t batch_slot,
   }
 }
 
-/// A consumer's receiver is chosen: where no transfer brings the output, its slot is free by this.
-void Scheduler::State::note_bound(std::uint32_t request, NodeId consumer) {
-  const StageRecord& record = stage(request, consumer);
-  const HandleKey last = stage(request, record.last_predecessor).output;
-  const HandleRecord* handle = find(last);
-  if (handle == nullptr || handle->unsent == 0) return;
-  const Instance& in = instances[batches[record.batch].instance.index()];
-  const bool travels = setup.transfers && handle->holder != in.key;
-  if (setup.sync_handoff ? record.open_inputs == 0 : !travels) note_sent(last);
-}
-
-void Scheduler::State::note_sent(HandleKey key) {
-  HandleRecord* handle = find(key);
-  if (handle == nullptr || handle->unsent == 0) return;
-  if (--handle->unsent > 0 || handle->batch == kNoSlot) return;
-  const std::uint32_t batch = handle->batch;
-  handle->batch = kNoSlot;
+/// The last consumer that held the slot up has what it needs.
+void Scheduler::State::free_output_slot(HandleRecord& handle) {
+  const std::uint32_t batch = handle.batch;
+  handle.batch = kNoSlot;
   if (batches[batch].phase != Batch::Phase::sending) {
     // Still counting the members of the ended batch: finish_member sees that nothing is unsent.
     return;

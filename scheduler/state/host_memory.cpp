@@ -5,20 +5,6 @@ namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-void Scheduler::State::hold(HandleKey key, std::uint64_t bytes) {
-  HandleRecord& handle = *find(key);
-  handle.phase = HandleRecord::Phase::held;
-  handle.bytes = bytes;
-  handle.host = instances[handle.holder.id.index()].machine;
-  handle.order = ++held_outputs;
-  held_bytes[handle.host.index()] += static_cast<double>(bytes);
-}
-
-void Scheduler::State::leave_memory(const HandleRecord& handle) {
-  if (handle.holder.id == kController) return;  // a request's input
-  held_bytes[handle.host.index()] -= static_cast<double>(handle.bytes);
-}
-
 /// A finished stage's output that every reader still waits with, for want of another predecessor.
 /// One that was made again stays: two outputs of one request cannot drive each other out for ever.
 bool Scheduler::State::parked(const HandleRecord& handle, HandleKey key) {
@@ -53,9 +39,7 @@ HandleKey Scheduler::State::youngest_parked(MachineId machine) {
   return youngest;
 }
 
-void Scheduler::State::make_room(MachineId machine) {
-  const double limit = setup.machines[machine.index()].host_memory;
-  if (limit <= 0) return;
+void Scheduler::State::drop_parked(MachineId machine, double limit) {
   while (held_bytes[machine.index()] > limit) {
     const HandleKey key = youngest_parked(machine);
     if (!key.valid()) return;  // what is there is needed: the world's affair

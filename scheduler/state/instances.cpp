@@ -113,6 +113,7 @@ void Scheduler::State::host(Instance& in, PoolId role) {
   rebuild_hosts(in);  // leaves the stages it hosted
   for (OrderedQueue& bound : in.bound) DF_CHECK(bound.empty());
   in.hosted.clear();
+  in.dirty = false;
   if (!role.valid()) return;
   in.role = role;
   for (const WeightsId weights : setup.roles[role.index()].stages) {
@@ -174,7 +175,7 @@ void Scheduler::State::begin_load(Instance& in, PoolId role) {
   CommandRecord& command = new_command(ActionKind::load, in.key);
   Action& action = emit(ActionKind::load);
   action.instance = in.key;
-  action.command = command.key;
+  action.command = command.key();
   action.pool = role;
 }
 
@@ -188,7 +189,7 @@ void Scheduler::State::unbind(Instance& in) {
       StageRecord& record = stage(entry.request, position_of(entry.node));
       record.phase = Phase::waiting;
       record.keep_ready = true;
-      make_ready(entry.request, position_of(entry.node));
+      make_ready(entry.request, record, entry.node);
     }
   }
   in.bound_work = {};
@@ -205,7 +206,7 @@ void Scheduler::State::drain(Instance& in) {
   CommandRecord& command = new_command(ActionKind::drain, in.key);
   Action& action = emit(ActionKind::drain);
   action.instance = in.key;
-  action.command = command.key;
+  action.command = command.key();
 }
 
 void Scheduler::State::undrain(Instance& in) {
@@ -236,7 +237,7 @@ void Scheduler::State::drained(Instance& in) {
     CommandRecord& command = new_command(ActionKind::unload, in.key);
     Action& action = emit(ActionKind::unload);
     action.instance = in.key;
-    action.command = command.key;
+    action.command = command.key();
   }
 }
 
@@ -248,7 +249,7 @@ void Scheduler::State::stop_if_free(Instance& in) {
   CommandRecord& command = new_command(ActionKind::stop, in.key);
   Action& action = emit(ActionKind::stop);
   action.instance = in.key;
-  action.command = command.key;
+  action.command = command.key();
 }
 
 // ---- loss --------------------------------------------------------------------------------------
@@ -284,7 +285,7 @@ void Scheduler::State::lose(Instance& in) {
         if (handle->doomed && handle->open_transfers == 0) release_when_free(command.handle);
       }
     }
-    if (commands.live(slot) && commands[slot].key == command.key) free_command(slot);
+    if (commands.live(slot) && commands[slot].key() == command.key()) free_command(slot);
   }
   // Ended batches whose outputs were still being sent.
   for (std::uint32_t slot = 0; slot < batches.size(); ++slot) {
@@ -320,10 +321,10 @@ void Scheduler::State::take_inventory(Instance& in, const Event& event) {
   for (std::uint32_t slot = 0; slot < commands.size(); ++slot) {
     if (!commands.live(slot) || commands[slot].addressee != in.key) continue;
     const CommandRecord command = commands[slot];
-    if (command.kind == ActionKind::enqueue && !holds(has.run_queue, command.key)) {
+    if (command.kind == ActionKind::enqueue && !holds(has.run_queue, command.key())) {
       // Refused: unknown. It never arrived, or its result was lost with the connection.
       if (batches[command.batch].phase == Batch::Phase::queued) {
-        leave_queue(in, command.batch);
+        take_from_queue(in, command.batch);
       } else {
         in.running = kNoSlot;
         in.running_until = now;
@@ -331,18 +332,18 @@ void Scheduler::State::take_inventory(Instance& in, const Event& event) {
       fail_members(command.batch, hit);
       drop_batch(command.batch);
       free_command(slot);
-    } else if (command.kind == ActionKind::transfer && !holds(has.transfers, command.key)) {
+    } else if (command.kind == ActionKind::transfer && !holds(has.transfers, command.key())) {
       // Asked again: the worker pulls once more.
       const HandleRecord* handle = find(command.handle);
       if (handle == nullptr) continue;
       Action& action = emit(ActionKind::transfer);
-      action.command = command.key;
+      action.command = command.key();
       action.instance = in.key;
       action.from = handle->holder;
       action.handle = command.handle;
       action.request = command.request;
       action.bytes = handle->bytes;
-      action.target = command.target;
+      action.target = command.target();
     } else if (command.kind == ActionKind::release && !holds(has.handles, command.handle)) {
       free_command(slot);
       if (find(command.handle) != nullptr) free_handle(command.handle);

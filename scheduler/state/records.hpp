@@ -14,7 +14,8 @@
 
 namespace disagfusion::scheduler {
 
-/// One request at one stage. A request's stages stand together in one table, in the model's order.
+/// One request at one stage. A request's stages stand side by side in one table, in the model's
+/// order.
 struct StageRecord {
   enum class Phase : std::uint8_t { waiting, queued, assigned, running, done };
   Phase phase = Phase::waiting;
@@ -51,7 +52,6 @@ struct RequestRecord {
   std::uint16_t retries = 0;
   std::uint32_t shape = 0;  ///< Costs::intern
   std::int32_t priority = 0;
-  std::uint32_t first_stage = 0;  ///< in the stage table
   std::uint16_t stages_left = 0;  ///< not done
   bool started = false;           ///< some stage was given to an instance
   std::uint16_t egress_left = 0;  ///< last outputs not yet at the controller
@@ -80,15 +80,25 @@ struct HandleRecord {
   std::uint64_t order = 0;  ///< held: 1, 2, ... in the order in which outputs came to be
 };
 
+/// One cache line.
 struct CommandRecord {
-  CommandKey key;
-  ActionKind kind = ActionKind::enqueue;
+  std::uint64_t id = 0;  ///< 0: the slot is free
+  std::uint64_t target_id = 0;
+  std::uint32_t slot = 0, target_slot = 0;
   InstanceKey addressee;
+  HandleKey handle;               ///< transfer, release
+  RequestKey request;             ///< transfer: for whom; extend, revoke: the member
   std::uint32_t batch = kNoSlot;  ///< enqueue, extend, revoke, preempt, transfer: the batch ...
-  CommandKey target;   ///< ... if it still is this enqueue; cancel_transfer: the transfer
-  HandleKey handle;    ///< transfer, release
-  RequestKey request;  ///< transfer: for whom; extend, revoke: the member
   std::uint32_t cancelled_by = kNoSlot;  ///< transfer: the open cancel
+  ActionKind kind = ActionKind::enqueue;
+
+  [[nodiscard]] CommandKey key() const { return {id, slot}; }
+  /// ... if it still is this enqueue. cancel_transfer: the transfer.
+  [[nodiscard]] CommandKey target() const { return {target_id, target_slot}; }
+  void aim_at(CommandKey target) {
+    target_id = target.id;
+    target_slot = target.slot;
+  }
 };
 
 struct BatchMemberRecord {
@@ -98,7 +108,8 @@ struct BatchMemberRecord {
   bool dead = false;               ///< cancelled or moved elsewhere
 };
 
-struct Batch {
+/// Batches and instances: whole cache lines, found by a shift.
+struct alignas(64) Batch {
   enum class Phase : std::uint8_t { queued, running, sending };
   CommandKey command;
   Phase phase = Phase::queued;
@@ -123,9 +134,10 @@ struct alignas(16) HostedStage {
   WeightsId weights;
   std::uint32_t used_slots = 0;
   std::uint32_t outputs = 0;  ///< ended batches whose output occupies a slot
+  bool dirty = false;         ///< routing does not know its present acceptance
 };
 
-struct Instance {
+struct alignas(64) Instance {
   enum class Life : std::uint8_t {
     off,
     expected,
@@ -144,7 +156,7 @@ struct Instance {
   Life life = Life::off;
   bool pinned = false, held = false;  ///< held: drained by an operator
   bool stop_when_free = false;
-  bool dirty = false;  ///< routing does not know its present acceptance
+  bool dirty = false;  ///< all its hosted stages are
   bool freed = false;  ///< this event may have made room on it
   std::uint32_t load_failures = 0;
   std::uint32_t running = kNoSlot;  ///< batch

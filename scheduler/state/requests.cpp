@@ -9,32 +9,15 @@ namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-DF_INLINE std::uint32_t Scheduler::State::allocate_stages(ModelId model) {
-  const std::uint16_t count = stage_count(model);
-  if (free_stage_blocks.size() <= count) free_stage_blocks.resize(count + std::size_t{1});
-  std::vector<std::uint32_t>& blocks = free_stage_blocks[count];
-  std::uint32_t first = 0;
-  if (blocks.empty()) {
-    first = static_cast<std::uint32_t>(stages.size());
-    stages.resize(stages.size() + count);
-  } else {
-    first = blocks.back();
-    blocks.pop_back();
-  }
-  for (std::uint16_t i = 0; i < count; ++i) stages[first + i] = StageRecord{};
-  return first;
-}
-
-DF_INLINE void Scheduler::State::free_stages(std::uint32_t first, ModelId model) {
-  free_stage_blocks[stage_count(model)].push_back(first);
-}
-
 void Scheduler::State::arrive(const Event& event) {
   DF_CHECK(event.body != nullptr && event.request.valid());
   const RequestBody& body = *event.body;
   DF_CHECK_LT(body.model.index(), setup.graph.model_names.size());
   const std::uint32_t slot = event.request.slot;
-  if (slot >= requests.size()) requests.resize(slot + std::size_t{1});
+  if (slot >= requests.size()) {
+    requests.resize(slot + std::size_t{1});
+    stages.resize(requests.size() * widest_model);
+  }
   DF_CHECK(requests[slot].number == 0, "request slot {} is still in use", slot);
 
   AdmissionQuestion question;
@@ -66,17 +49,19 @@ void Scheduler::State::arrive(const Event& event) {
   if (setup.transfers && input_bytes > 0) {
     std::uint16_t sources = 0;
     for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
-      if (setup.graph.nodes[node_of(slot, i).index()].after.empty()) ++sources;
+      if (stage(slot, i).missing == 0) ++sources;
     }
     request.input =
-        new_handle(HandleRecord::Kind::input, {kController, 0}, event.request, node_of(slot, 0));
-    HandleRecord& handle = *find(request.input);
+        new_handle(HandleRecord::Kind::input, instances[0], event.request, node_of(slot, 0));
+    HandleRecord& handle = handles[request.input.slot];
     handle.phase = HandleRecord::Phase::held;
     handle.bytes = input_bytes;
     handle.consumers = sources;
   }
-  for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
-    if (stage(slot, i).missing == 0) make_ready(slot, i);
+  NodeId node = node_of(slot, 0);
+  StageRecord* record = &stage(slot, std::uint16_t{0});
+  for (std::uint16_t left = request.stages_left; left > 0; --left, ++record, ++node.value) {
+    if (record->missing == 0) make_ready(slot, *record, node);
   }
 }
 
@@ -93,75 +78,71 @@ DF_INLINE void Scheduler::State::admit(std::uint32_t slot) {
   emit(ActionKind::admit).request = request.key(slot);
   ++unfinished;
   ++waiting_to_start;
-  request.first_stage = allocate_stages(request.model);
   request.stages_left = stage_count(request.model);
-  const std::size_t works = costs.shapes() * setup.graph.nodes.size();
+  const NodeFacts* known = &facts[node_of(slot, 0).index()];
+  StageRecord* record = &stage(slot, std::uint16_t{0});
+  for (std::uint16_t left = request.stages_left; left > 0; --left, ++known, ++record) {
+    *record = StageRecord{};
+    record->missing = static_cast<std::uint8_t>(known->predecessors);
+    if (known->to_controller) ++request.egress_left;
+  }
+  if (elastic) count_work(request);
+}
+
+void Scheduler::State::count_work(const RequestRecord& request) {
+  const std::size_t works = costs.shapes() * facts.size();
   if (unfinished_work.size() < works) {
     unfinished_work.resize(works);
     arrived_work.resize(works);
   }
-  for (std::uint16_t i = 0; i < request.stages_left; ++i) {
-    const NodeId node = node_of(slot, i);
-    stage(slot, i).missing =
-        static_cast<std::uint8_t>(setup.graph.nodes[node.index()].after.size());
-    ++unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
-    ++arrived_work[request.shape * setup.graph.nodes.size() + node.index()];
-    if (setup.has_output[node.index()] != 0) ++request.egress_left;
+  const std::size_t first =
+      request.shape * facts.size() + setup.graph.first_node[request.model.index()].index();
+  for (std::size_t i = first; i < first + request.stages_left; ++i) {
+    ++unfinished_work[i];
+    ++arrived_work[i];
   }
-}
-
-void Scheduler::State::make_ready(std::uint32_t slot, std::uint16_t position) {
-  StageRecord& record = stage(slot, position);
-  DF_CHECK(record.phase == Phase::waiting);
-  if (!record.keep_ready && !record.resume.valid()) record.ready = now;
-  record.keep_ready = false;
-  record.phase = Phase::queued;
-  record.bound = kController;
-  record.queue_key = policies.queue->key(requests[slot], record);
-  ready.push_back({slot, node_of(slot, position)});
 }
 
 void Scheduler::State::make_ready_if_free(std::uint32_t slot, std::uint16_t position) {
-  const StageRecord& record = stage(slot, position);
+  StageRecord& record = stage(slot, position);
   if (record.phase == Phase::waiting && record.missing == 0 && record.leaving == kNoSlot) {
-    make_ready(slot, position);
+    make_ready(slot, record, node_of(slot, position));
   }
 }
 
-void Scheduler::State::complete_stage(std::uint32_t slot, NodeId node) {
+void Scheduler::State::complete_stage(std::uint32_t slot, StageRecord& record, NodeId node) {
   RequestRecord& request = requests[slot];
   const NodeFacts& known = facts[node.index()];
-  StageRecord& record = stage(slot, known.position);
   record.phase = Phase::done;
   record.batch = kNoSlot;
   record.next_step = 0;
   --request.stages_left;
-  --unfinished_work[request.shape * facts.size() + node.index()];
-  const StageNode& info = setup.graph.nodes[node.index()];
-  if (record.resume.valid()) consume(record.resume);
-  record.resume = {};
-  for (const NodeId before : info.after) consume(stage(slot, before).output);
+  if (elastic) --unfinished_work[request.shape * facts.size() + node.index()];
+  if (record.resume.valid()) {
+    consume(record.resume);
+    record.resume = {};
+  }
+  for (const NodeId before : predecessors(known)) consume(beside(record, node, before).output);
   bool dropped = false;  // a parked input of a join, where memory ran out
-  for (const NodeId next : info.before) {
-    StageRecord& successor = stage(slot, next);
+  for (const NodeId next : successors(known)) {
+    StageRecord& successor = beside(record, node, next);
     if (successor.phase != Phase::waiting || successor.missing == 0)
       continue;  // a rerun for another
     successor.last_predecessor = static_cast<std::uint8_t>(known.position);
     if (--successor.missing > 0) continue;
-    const bool join = setup.graph.nodes[next.index()].after.size() > 1;
-    if (join && !inputs_readable(slot, next)) {
+    if (facts[next.index()].predecessors > 1 && !inputs_readable(slot, next)) {
       dropped = true;
-    } else {
-      if (HandleRecord* handle = find(record.output)) ++handle->unsent;
-      make_ready_if_free(slot, position_of(next));
+      continue;
     }
+    if (HandleRecord* handle = find(record.output)) ++handle->unsent;
+    if (successor.leaving == kNoSlot) make_ready(slot, successor, next);
   }
   if (known.to_controller) {
     if (HandleRecord* handle = find(record.output)) ++handle->unsent;
     transfer(record.output, {kController, 0}, kNoSlot, request.key(slot));
   }
   if (dropped) restore(slot);  // it is made again
-  complete_if_all_done(slot);
+  if (request.stages_left == 0) complete_if_all_done(slot);
 }
 
 void Scheduler::State::complete_if_all_done(std::uint32_t slot) {
@@ -221,10 +202,11 @@ void Scheduler::State::withdraw(std::uint32_t slot, std::uint16_t position) {
 void Scheduler::State::end(std::uint32_t slot, EndState state, Why why) {
   RequestRecord& request = requests[slot];
   const std::size_t first = setup.graph.first_node[request.model.index()].index();
-  for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
+  const std::uint16_t count = stage_count(request.model);
+  for (std::uint16_t i = 0; i < count; ++i) {
     StageRecord& record = stage(slot, i);
     if (record.phase != Phase::done) {
-      --unfinished_work[request.shape * facts.size() + first + i];
+      if (elastic) --unfinished_work[request.shape * facts.size() + first + i];
       withdraw(slot, i);
     }
     if (record.output.valid()) release_when_free(record.output);
@@ -238,7 +220,6 @@ void Scheduler::State::end(std::uint32_t slot, EndState state, Why why) {
   action.state = state;
   action.why = why;
   if (state == EndState::completed) action.handle = request.first_output;
-  free_stages(request.first_stage, request.model);
   request.number = 0;
   --unfinished;
 }
@@ -264,7 +245,7 @@ void Scheduler::State::run_again(std::uint32_t slot, std::uint16_t position) {
   record.phase = Phase::waiting;
   record.output = {};
   ++request.stages_left;
-  ++unfinished_work[request.shape * setup.graph.nodes.size() + node.index()];
+  if (elastic) ++unfinished_work[request.shape * facts.size() + node.index()];
   for (const NodeId before : setup.graph.nodes[node.index()].after) {
     StageRecord& maker = stage(slot, position_of(before));
     const bool made = maker.phase == Phase::done;

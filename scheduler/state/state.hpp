@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/check.hpp"
 #include "base/inline.hpp"
 #include "base/slot_array.hpp"
 #include "scheduler/costs.hpp"
@@ -22,16 +23,29 @@ namespace disagfusion::scheduler {
 struct Scheduler::State {
   State(const Setup& setup, std::shared_ptr<const predictor::CostModel> belief, Policies policies);
 
+  /// What events ask of a stage again and again, packed.
+  struct alignas(16) NodeFacts {
+    WeightsId weights;
+    std::uint16_t position = 0;         ///< in its model
+    std::uint32_t first_neighbour = 0;  ///< in `neighbours`: predecessors, then successors
+    std::uint16_t predecessors = 0;
+    std::uint16_t readers = 0;   ///< successors, and the controller where the output goes there
+    bool to_controller = false;  ///< its output travels to the controller
+    bool feeds_join = false;     ///< a successor has other predecessors, too
+    bool may_stay = false;       ///< some role hosts it together with a predecessor
+  };
+
   void on_event(TimePoint instant, const Event& event, ActionBuffer& actions);
 
   // ---- requests.cpp
   void arrive(const Event& event);
   void admit(std::uint32_t slot);
+  void count_work(const RequestRecord& request);
   void reject(RequestKey key, const Admission& admission);
   void cancel(RequestKey key, EndState state, Why why);
   /// Ends an unfinished request: frees what it holds, tells the world.
   void end(std::uint32_t slot, EndState state, Why why);
-  void complete_stage(std::uint32_t slot, NodeId node);
+  void complete_stage(std::uint32_t slot, StageRecord& record, NodeId node);
   void complete_if_all_done(std::uint32_t slot);
   /// Puts one more attempt on the request's account; false (and the request has failed) when too
   /// many.
@@ -43,7 +57,15 @@ struct Scheduler::State {
   void run_again(std::uint32_t slot, std::uint16_t position);
   [[nodiscard]] bool readable(HandleKey key);
   void park(HandleKey key);
-  void make_ready(std::uint32_t slot, std::uint16_t position);
+  DF_INLINE void make_ready(std::uint32_t slot, StageRecord& record, NodeId node) {
+    DF_CHECK(record.phase == StageRecord::Phase::waiting);
+    if (!record.keep_ready && !record.resume.valid()) record.ready = now;
+    record.keep_ready = false;
+    record.phase = StageRecord::Phase::queued;
+    record.bound = kController;
+    record.queue_key = policies.queue->key(requests[slot], record);
+    ready.push_back({slot, node});
+  }
   /// make_ready once nothing is missing and no attempt is being taken back.
   void make_ready_if_free(std::uint32_t slot, std::uint16_t position);
   void withdraw(std::uint32_t slot, std::uint16_t position);
@@ -52,9 +74,13 @@ struct Scheduler::State {
            static_cast<std::uint32_t>(requests[key.slot].number) == key.generation;
   }
   StageRecord& stage(std::uint32_t slot, std::uint16_t position) {
-    return stages[requests[slot].first_stage + position];
+    return stages[slot * widest_model + position];
   }
   StageRecord& stage(std::uint32_t slot, NodeId node) { return stage(slot, position_of(node)); }
+  /// The same request's record at another stage of its model: they stand as their nodes do.
+  static StageRecord& beside(StageRecord& record, NodeId node, NodeId other) {
+    return *(&record + (int{other.value} - int{node.value}));
+  }
   [[nodiscard]] NodeId node_of(std::uint32_t slot, std::uint16_t position) const {
     return NodeId{static_cast<std::uint16_t>(
         setup.graph.first_node[requests[slot].model.index()].value + position)};
@@ -66,8 +92,6 @@ struct Scheduler::State {
     return static_cast<std::uint16_t>(setup.graph.first_node[model.index() + 1].value -
                                       setup.graph.first_node[model.index()].value);
   }
-  std::uint32_t allocate_stages(ModelId model);
-  void free_stages(std::uint32_t first, ModelId model);
 
   // ---- dispatch.cpp
   struct Ready {
@@ -84,7 +108,7 @@ struct Scheduler::State {
   bool holds_input_of(const Instance& in, const Ready& ready);
   void offer(const Ready& ready);
   void offer_push(const Ready& ready);
-  void fill(InstanceId id);
+  void fill(Instance& in);
   void fill_stage_from(Instance& in, std::uint8_t hosted, OrderedQueue& queue);
   void fill_stage(WeightsId weights);
   bool try_extend(const Ready& ready);
@@ -148,10 +172,9 @@ struct Scheduler::State {
     return !ready.empty() || !freed_instances.empty() || !stages_to_fill.empty();
   }
   void touch(Instance& in) {
-    if (in.dirty) return;
-    in.dirty = true;
-    dirty_instances.push_back(in.key.id);
+    if (!in.dirty) mark_dirty(in);
   }
+  void mark_dirty(Instance& in);
   /// What waits may find room on it now.
   void freed(Instance& in) {
     touch(in);
@@ -159,17 +182,23 @@ struct Scheduler::State {
     in.freed = true;
     freed_instances.push_back(in.key.id);
   }
-  void flush();
+  void flush(WeightsId weights);
 
   // ---- assignment.cpp
   void assign(Instance& in, std::uint8_t hosted, std::span<const QueueEntry> entries);
   void count_output_transfers(Batch& batch, std::size_t members);
-  void add_members(Batch& batch, std::uint32_t slot, std::span<const QueueEntry> entries,
-                   std::size_t action);
-  void add_member(Batch& batch, std::uint32_t slot, InstanceKey holder, const QueueEntry& entry);
-  [[nodiscard]] std::uint16_t readers_left(std::uint32_t request, NodeId node);
-  void add_inputs(Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry, HandleKey state);
-  void add_input(Batch& batch, std::uint32_t batch_slot, std::uint32_t request, HandleKey handle);
+  std::uint32_t new_batch(const Instance& in, std::uint8_t hosted, const QueueEntry& head);
+  void add_members(Instance& in, std::uint32_t batch_slot, std::span<const QueueEntry> entries,
+                   Action& action);
+  void add_to_batch(Instance& in, std::uint32_t batch_slot, const QueueEntry& entry,
+                    Action& extend);
+  void add_member(Instance& in, Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry);
+  [[nodiscard]] std::uint16_t readers_left(StageRecord& record, NodeId node);
+  void add_inputs(Instance& in, std::uint32_t batch_slot, const QueueEntry& entry,
+                  StageRecord& record);
+  void add_input(const Instance& in, std::uint32_t batch_slot, std::uint32_t request,
+                 StageRecord& record, HandleKey handle);
+  void note_bound(const Instance& in, const StageRecord& consumer, const NodeFacts& known);
   std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
 
   // ---- batches.cpp
@@ -178,7 +207,7 @@ struct Scheduler::State {
   void start_batch(std::uint32_t batch_slot);
   void compute_ended(Instance& in);
   void batch_finished(const Event& event);
-  void finish_member(Batch& batch, std::uint32_t batch_slot, BatchMemberRecord& member,
+  void finish_member(Batch& batch, std::uint32_t batch_slot, BatchMemberRecord member,
                      const MemberOutcome* outcome, bool limited);
   void batch_preempted(const Event& event);
   void batch_revoked(const Event& event);
@@ -193,10 +222,19 @@ struct Scheduler::State {
   void has_left(std::uint32_t batch_slot, const BatchMemberRecord& member);
   void revoke(std::uint32_t batch_slot);
   void preempt(std::uint32_t batch_slot);
-  void drop_batch(std::uint32_t batch_slot);
+  DF_INLINE void drop_batch(std::uint32_t batch_slot) {
+    Batch& batch = batches[batch_slot];
+    if (!batch.edits.empty()) settle_edits(batch);
+    if (batches_form) close_batch(batch_slot, facts[batch.node.index()].weights);
+    batch.command = {};
+    batches.release(batch_slot);
+  }
   void settle_edits(Batch& batch);
+  /// It takes nobody any more.
+  void close_batch(std::uint32_t batch_slot, WeightsId weights);
   void fail_members(std::uint32_t batch_slot, std::vector<std::uint32_t>& affected);
-  void leave_queue(Instance& in, std::uint32_t batch_slot);
+  void leave_queue(Instance& in, const Batch& batch, std::uint32_t batch_slot);
+  void take_from_queue(Instance& in, std::uint32_t batch_slot);
   static const MemberOutcome* outcome_of(const Event& event, RequestKey request) {
     for (const MemberOutcome& outcome : event.members) {
       if (outcome.request == request) return &outcome;
@@ -205,8 +243,21 @@ struct Scheduler::State {
   }
 
   // ---- handles.cpp
-  HandleKey new_handle(HandleRecord::Kind kind, InstanceKey holder, RequestKey request,
-                       NodeId node);
+  DF_INLINE HandleKey new_handle(HandleRecord::Kind kind, Instance& holder, RequestKey request,
+                                 NodeId node) {
+    const std::uint32_t slot = handles.allocate();
+    HandleRecord& handle = handles[slot];
+    handle = HandleRecord{};
+    if (++handle_generation == 0) handle_generation = 1;
+    handle.generation = handle_generation;
+    handle.kind = kind;
+    handle.holder = holder.key;
+    handle.request = request;
+    handle.node = node;
+    handle.consumers = 1;
+    ++holder.handles;
+    return {slot, handle.generation};
+  }
   HandleRecord* find(HandleKey key) {
     if (key.slot >= handles.size()) return nullptr;
     HandleRecord& handle = handles[key.slot];  // generation 0 while the slot is free
@@ -214,13 +265,28 @@ struct Scheduler::State {
   }
   void free_handle(HandleKey key);
   void free_handle(HandleRecord& handle, std::uint32_t slot);
-  void consume(HandleKey key);
-  void release_when_free(HandleKey key);
+  /// One reader less.
+  void consume(HandleKey key) {
+    HandleRecord* handle = find(key);
+    if (handle == nullptr) return;
+    if (handle->consumers > 0) --handle->consumers;
+    if (handle->consumers == 0) release_when_free(*handle, key);
+  }
+  void release_when_free(HandleKey key) {
+    if (HandleRecord* handle = find(key)) release_when_free(*handle, key);
+  }
+  void release_when_free(HandleRecord& handle, HandleKey key);
   void transfer(HandleKey handle, InstanceKey to, std::uint32_t batch_slot, RequestKey request);
   void transfer_ended(const Event& event);
   void note_landed(Batch& batch, std::uint32_t batch_slot, const CommandRecord& command);
-  void note_sent(HandleKey handle);
-  void note_bound(std::uint32_t request, NodeId consumer);
+  void note_sent(HandleKey key) {
+    HandleRecord* handle = find(key);
+    if (handle != nullptr && handle->unsent > 0) note_sent(*handle);
+  }
+  void note_sent(HandleRecord& handle) {
+    if (--handle.unsent == 0 && handle.batch != kNoSlot) free_output_slot(handle);
+  }
+  void free_output_slot(HandleRecord& handle);
   void sending_done(std::uint32_t batch_slot);
   void handle_released(const Event& event);
   void handle_lost(const Event& event);
@@ -228,15 +294,35 @@ struct Scheduler::State {
   bool lose_handle(HandleKey key);
   /// Its stage holds it no longer. True when the request is alive and its stage did.
   bool forget_handle(HandleKey key);
-  void release(HandleKey key, InstanceKey holder);
+  DF_INLINE void release(HandleKey key, InstanceKey holder) {
+    CommandRecord& command = new_command(ActionKind::release, holder);
+    command.handle = key;
+    Action& action = emit(ActionKind::release);
+    action.instance = holder;
+    action.command = command.key();
+    action.handle = key;
+  }
 
   // ---- host_memory.cpp
   /// The result exists, in its holder's host memory.
-  void hold(HandleKey key, std::uint64_t bytes);
-  void leave_memory(const HandleRecord& handle);
+  void hold(HandleRecord& handle, std::uint64_t bytes) {
+    handle.phase = HandleRecord::Phase::held;
+    handle.bytes = bytes;
+    handle.host = instances[handle.holder.id.index()].machine;
+    handle.order = ++held_outputs;
+    held_bytes[handle.host.index()] += static_cast<double>(bytes);
+  }
+  void leave_memory(const HandleRecord& handle) {
+    if (handle.holder.id == kController) return;  // a request's input
+    held_bytes[handle.host.index()] -= static_cast<double>(handle.bytes);
+  }
   /// Where a machine holds more than it has, the youngest parked outputs go and their stages run
   /// again when their joins need them.
-  void make_room(MachineId machine);
+  DF_INLINE void make_room(MachineId machine) {
+    const double limit = setup.machines[machine.index()].host_memory;
+    if (limit > 0 && held_bytes[machine.index()] > limit) drop_parked(machine, limit);
+  }
+  void drop_parked(MachineId machine, double limit);
   [[nodiscard]] HandleKey youngest_parked(MachineId machine);
   [[nodiscard]] bool parked(const HandleRecord& handle, HandleKey key);
   /// Every input of the stage can be read.
@@ -278,7 +364,8 @@ struct Scheduler::State {
     const std::uint32_t slot = commands.allocate();
     CommandRecord& command = commands[slot];
     command = CommandRecord{};
-    command.key = {(std::uint64_t{epoch} << 40U) | ++sequence, slot};
+    command.id = (std::uint64_t{epoch} << 40U) | ++sequence;
+    command.slot = slot;
     command.kind = kind;
     command.addressee = addressee;
     return command;
@@ -286,11 +373,11 @@ struct Scheduler::State {
   CommandRecord* find(CommandKey key, ActionKind kind) {
     if (key.slot >= commands.size()) return nullptr;
     CommandRecord& command = commands[key.slot];  // id 0 while the slot is free
-    return command.key.id == key.id && command.kind == kind && key.valid() ? &command : nullptr;
+    return command.id == key.id && command.kind == kind && key.valid() ? &command : nullptr;
   }
-  void settle(CommandRecord& command) { free_command(command.key.slot); }
-  void free_command(std::uint32_t slot) {
-    commands[slot].key.id = 0;
+  void settle(CommandRecord& command) { free_command(command.slot); }
+  DF_INLINE void free_command(std::uint32_t slot) {
+    commands[slot].id = 0;
     commands.release(slot);
   }
   /// A new action. Copied from one of which nothing is said: some vector moves, where clearing
@@ -318,27 +405,26 @@ struct Scheduler::State {
   const Setup setup;
   Costs costs;
   Policies policies;
-  /// What events ask of a stage again and again, packed.
-  struct NodeFacts {
-    WeightsId weights;
-    std::uint16_t position = 0;  ///< in its model
-    std::uint16_t readers = 0;   ///< successors, and the controller where the output goes there
-    NodeId before;               ///< the only predecessor, or none
-    std::uint16_t predecessors = 0;
-    bool to_controller = false;  ///< its output travels to the controller
-    bool feeds_join = false;     ///< a successor has other predecessors, too
-    bool may_stay = false;       ///< some role hosts it together with a predecessor
-  };
-  /// The same of a role.
+  /// What events ask of a role again and again.
   struct RoleLimits {
     std::uint32_t input_slots = 0, output_slots = 0;
     std::uint32_t largest_batch = 1;  ///< that the batching policy makes
     CostClass cost_class = 0;
   };
+  [[nodiscard]] std::span<const NodeId> predecessors(const NodeFacts& known) const {
+    return {neighbours.data() + known.first_neighbour, known.predecessors};
+  }
+  [[nodiscard]] std::span<const NodeId> successors(const NodeFacts& known) const {
+    return {neighbours.data() + known.first_neighbour + known.predecessors,
+            known.readers - static_cast<std::size_t>(known.to_controller)};
+  }
   std::vector<NodeFacts> facts;    // by NodeId
+  std::vector<NodeId> neighbours;  // of all nodes
   std::vector<RoleLimits> limits;  // by PoolId
   // Policies without an opinion are not asked.
   bool batches_form = false, preemption_on = false;
+  bool elastic = false;      // somebody asks for unfinished_work and arrived_work
+  bool inputs_stay = false;  // a stage may find an input or a state where it can run
   Duration batch_wait;
   TimePoint now;
   ActionBuffer* out = nullptr;
@@ -346,8 +432,8 @@ struct Scheduler::State {
   std::uint64_t sequence = 0;
 
   SlotArray<RequestRecord> requests;  // by the driver's slots
-  std::vector<StageRecord> stages;
-  std::vector<std::vector<std::uint32_t>> free_stage_blocks;  // by number of stages
+  std::vector<StageRecord> stages;    // by request slot x stage of the model
+  std::size_t widest_model = 1;       // its stages: the width of that table
   SlotTable<HandleRecord> handles;
   std::uint32_t handle_generation = 0;
   std::vector<double> held_bytes;  // by machine: held and not on their way out
@@ -357,9 +443,14 @@ struct Scheduler::State {
   SlotArray<Instance> instances;  // by InstanceId; [0] is the controller
   std::uint64_t unfinished = 0, waiting_to_start = 0;
 
+  struct Touched {
+    InstanceId instance;
+    std::uint8_t hosted = 0;
+  };
   struct StageState {
     OrderedQueue queue;
     std::vector<InstanceId> hosts;            // ready, ascending
+    std::vector<Touched> touched;             // routing knows them as they were
     std::vector<std::uint32_t> open_batches;  // not started, with room
   };
   std::vector<StageState> by_weights;
@@ -381,7 +472,7 @@ struct Scheduler::State {
 
   // Reused within one event.
   std::vector<Ready> ready;
-  std::vector<InstanceId> freed_instances, dirty_instances;
+  std::vector<InstanceId> freed_instances;
   std::vector<QueueEntry> taken;
   std::vector<QueueEntry> together;
   std::vector<RunningBatch> running_batches;

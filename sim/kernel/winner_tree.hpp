@@ -39,10 +39,23 @@ class WinnerTree {
 
   /// The next event of `slot`, in place of the one it had. Time is not negative.
   void set(std::uint32_t slot, TimePoint time, std::uint64_t sequence) {
+    if (slot == taken_) taken_ = kNobody;
     put(slot, make_key(time, sequence, slot));
   }
   /// `slot` has no event.
-  void clear(std::uint32_t slot) { put(slot, kNoEvent); }
+  void clear(std::uint32_t slot) {
+    if (slot == taken_) taken_ = kNobody;
+    put(slot, kNoEvent);
+  }
+  /// The event of `slot` has happened; whether it gets another is known by settle(), before which
+  /// top() means nothing. Most do: then one walk up the tree does for both.
+  void take(std::uint32_t slot) {
+    settle();
+    taken_ = slot;
+  }
+  void settle() {
+    if (taken_ != kNobody) clear(taken_);
+  }
   /// The earliest event of all, or kNoEvent.
   [[nodiscard]] EventKey top() const { return nodes_[1]; }
   /// The event of one slot, or kNoEvent.
@@ -75,7 +88,9 @@ class WinnerTree {
   }
 
   std::vector<EventKey> nodes_;  ///< nodes_[1] is the root, nodes_[leaves_ + s] the leaf of slot s
+  static constexpr std::uint32_t kNobody = 0xffffffffU;
   std::uint32_t slots_ = 0, leaves_ = 0;
+  std::uint32_t taken_ = kNobody;
 };
 
 }  // namespace disagfusion::sim

@@ -12,31 +12,29 @@ using scheduler::ActionKind;
 
 void World::apply(const ActionBuffer& buffer) {
   for (const Action& action : buffer.actions) {
-    switch (action.kind) {
-      case ActionKind::admit:
-        break;
-      case ActionKind::reject:
-      case ActionKind::end_request:
-        request_ended(action.request);
-        break;
-      case ActionKind::arm_timer:
-        tree_.set(kTimer, std::max(action.at, now_), next_sequence());
-        break;
-      case ActionKind::cancel_timer:
-        tree_.clear(kTimer);
-        break;
-      default:
-        if (delayed() && action.instance.id != kController) {
-          send_down(action, buffer);
-        } else {
-          carry_out(action, buffer);
-        }
+    // What concerns no instance stays at the controller.
+    if (delayed() && action.instance.id != kController) {
+      send_down(action, buffer);
+    } else {
+      carry_out(action, buffer);
     }
   }
 }
 
-void World::carry_out(const Action& action, const ActionBuffer& buffer) {
+DF_INLINE void World::carry_out(const Action& action, const ActionBuffer& buffer) {
   switch (action.kind) {
+    case ActionKind::admit:
+      break;
+    case ActionKind::reject:
+    case ActionKind::end_request:
+      request_ended(action.request);
+      break;
+    case ActionKind::arm_timer:
+      tree_.set(kTimer, std::max(action.at, now_), next_sequence());
+      break;
+    case ActionKind::cancel_timer:
+      tree_.clear(kTimer);
+      break;
     case ActionKind::enqueue:
       enqueue(action, buffer);
       break;
@@ -70,6 +68,10 @@ void World::carry_out(const Action& action, const ActionBuffer& buffer) {
     default:
       live_on(action);
   }
+}
+
+void World::arrived_below(const Action& action, const ActionBuffer& buffer) {
+  carry_out(action, buffer);
 }
 
 DF_INLINE void World::enqueue(const Action& action, const ActionBuffer& buffer) {

@@ -12,21 +12,35 @@ using scheduler::ActionKind;
 
 // ---- computing ---------------------------------------------------------------------------------
 
-DF_INLINE Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
-  // The first member that has not ended meanwhile gives shape and luck.
+/// The estimate of such a batch: mostly that of the batch before it.
+DF_INLINE const predictor::Estimate& World::cost_of(Instance& in, NodeId node, std::uint32_t shape,
+                                                    std::uint32_t batch) {
+  if (in.cost == nullptr || in.node != node || in.shape != shape || in.batch != batch) {
+    in.cost = &costs_.at(node, shape, setup_.roles[in.role.index()].gpu, in.role.index(), batch);
+    in.node = node;
+    in.shape = shape;
+    in.batch = batch;
+  }
+  return *in.cost;
+}
+
+/// The first member that has not ended meanwhile gives shape and luck.
+World::RequestRecord& World::first_alive(const RunQueue::Entry& entry) {
   const auto alive = [&](const scheduler::BatchMember& m) {
     return requests_[m.request.slot].generation == m.request.generation;
   };
   auto first = std::find_if(entry.members.begin(), entry.members.end(), alive);
   if (first == entry.members.end()) first = entry.members.begin();
-  RequestRecord& request = requests_[first->request.slot];
-  in.shape = request.shape;
-  const Shape& shape = costs_.shape(request.shape);
-  const auto batch =
-      static_cast<std::uint32_t>(entry.members.size()) * std::max<std::uint32_t>(1, shape.images);
-  const scheduler::Role& role = setup_.roles[in.role.index()];
+  return requests_[first->request.slot];
+}
+
+DF_INLINE Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry) {
+  const std::size_t members = entry.members.size();
+  RequestRecord& request =
+      members == 1 ? requests_[entry.members.front().request.slot] : first_alive(entry);
+  const std::uint32_t images = std::max<std::uint32_t>(1, costs_.shape(request.shape).images);
   const predictor::Estimate& estimate =
-      costs_.at(entry.node, request.shape, role.gpu, in.role.index(), batch);
+      cost_of(in, entry.node, request.shape, static_cast<std::uint32_t>(members) * images);
   double factor = 1;
   if (estimate.distribution != Distribution::constant) {
     if (!request.drawn) {
@@ -36,21 +50,17 @@ DF_INLINE Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry)
     factor = predictor::service_factor(estimate, seed_, request.index,
                                        setup_.graph.nodes[entry.node.index()].stage, request.bits);
   }
-  in.cost = &estimate;
   in.factor = factor;
   const double ns = predictor::service_ns(estimate, entry.first_step, entry.last_step, factor);
   return {rounded(ns)};
 }
 
-/// Starts what may start. The command that started, or none; the tree follows.
-World::CommandKey World::start_next(Instance& in) {
-  const RunQueue::Entry* entry = in.life == Life::ready ? in.queue.start_next() : nullptr;
-  if (entry == nullptr) return {};
+/// The entry computes from now on; the tree follows.
+void World::begin(Instance& in, const RunQueue::Entry& entry) {
   in.started = now_;
-  in.ends = now_ + seconds_of(in, *entry);
+  in.ends = now_ + seconds_of(in, entry);
   in.stop_after = 0;
   tree_.set(tree_slot(in), in.ends, next_sequence());
-  return entry->command;
 }
 
 /// Something changed that may let an idle instance start: tells if so.
@@ -117,8 +127,8 @@ DF_INLINE bool World::batch_ended(Instance& in) {
   } else {
     in.queue.finish();
   }
+  tree_.take(tree_slot(in));
   event_.started = start_next(in);
-  if (!event_.started.valid()) tree_.clear(tree_slot(in));
   const bool now = tell();
   if (in.drain.valid()) check_drained(in);
   return now;
@@ -157,6 +167,7 @@ void World::live_on(const Action& action) {
     case ActionKind::load:
       in->life = Life::loading;
       in->role = action.pool;
+      in->cost = nullptr;
       in->life_command = action.command;
       tree_.set(tree_slot(*in), now_ + setup_.roles[in->role.index()].load, next_sequence());
       break;
@@ -202,6 +213,7 @@ void World::provision(const Action& action) {
   tree_.grow(kInstances + static_cast<std::uint32_t>(instances_.size()));
   in.key = action.instance;
   in.role = action.pool;
+  in.cost = nullptr;
   in.machine = action.machine;
   in.life = Life::provisioning;
   in.life_command = action.command;

@@ -77,6 +77,7 @@ bool World::next() {
     delivered_message_ = 0xffffffffU;
   }
   for (;;) {
+    tree_.settle();
     const EventKey top = tree_.top();
     if (!notes_.empty()) {
       const Note& first = notes_.front();
@@ -210,7 +211,7 @@ bool World::control_due() {
     // A copy: what it causes may send messages, too.
     const ActionBuffer parts = message.parts;
     free_messages_.push_back(id);
-    carry_out(parts.actions.front(), parts);
+    arrived_below(parts.actions.front(), parts);
     return false;
   }
   event_ = message.event;

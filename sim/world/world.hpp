@@ -73,7 +73,7 @@ class World {
   enum Source : std::uint32_t { kArrival, kTimer, kCancel, kNetwork, kControl, kRare, kInstances };
 
   enum class Life : std::uint8_t { off, provisioning, loading, ready, empty, dead };
-  struct Instance {
+  struct alignas(64) Instance {
     InstanceKey key;
     PoolId role;
     MachineId machine;
@@ -83,7 +83,9 @@ class World {
     // What computes.
     TimePoint started, ends;
     std::uint32_t shape = 0;                    ///< of all members
-    const predictor::Estimate* cost = nullptr;  ///< of one batch of these
+    NodeId node;                                ///< their stage
+    std::uint32_t batch = 0;                    ///< so many images
+    const predictor::Estimate* cost = nullptr;  ///< of one batch of these; null: none in this role
     double factor = 1;                          ///< of this one
     std::uint32_t stop_after = 0;               ///< preempting: steps done then; 0: runs to the end
     std::vector<scheduler::BatchMember> keep;   ///< preempting: whose states to keep
@@ -208,6 +210,8 @@ class World {
 
   // actions.cpp
   void carry_out(const Action& action, const ActionBuffer& buffer);
+  /// An action that travelled has arrived.
+  void arrived_below(const Action& action, const ActionBuffer& buffer);
   void enqueue(const Action& action, const ActionBuffer& buffer);
   void extend(const Action& action, const ActionBuffer& buffer);
   void revoke(const Action& action);
@@ -222,7 +226,16 @@ class World {
   // instances.cpp
   bool instance_due(Instance& in);
   bool batch_ended(Instance& in);
-  CommandKey start_next(Instance& in);
+  CommandKey start_next(Instance& in) {
+    const bool able = in.queue.waiting() > 0 && in.life == Life::ready;
+    const RunQueue::Entry* entry = able ? in.queue.start_next() : nullptr;
+    if (entry == nullptr) return {};
+    begin(in, *entry);
+    return entry->command;
+  }
+  void begin(Instance& in, const RunQueue::Entry& entry);
+  [[nodiscard]] const predictor::Estimate& cost_of(Instance& in, NodeId node, std::uint32_t shape,
+                                                   std::uint32_t batch);
   /// Something changed that may let an idle instance start: tells if so.
   void kick(Instance& in) {
     if (in.queue.running() == nullptr && in.queue.waiting() > 0) start_if_able(in);
@@ -230,6 +243,7 @@ class World {
   void start_if_able(Instance& in);
   void check_drained(Instance& in);
   Duration seconds_of(Instance& in, const RunQueue::Entry& entry);
+  RequestRecord& first_alive(const RunQueue::Entry& entry);
   double output_bytes(NodeId node, std::uint32_t shape);
   void hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes);
   void drop_handle(HandleRecord& record);
