@@ -13,6 +13,8 @@ namespace {
 
 using C = Coefficient;
 
+constexpr double kLargeChip = 5e14;  // FLOP/s
+
 // Prior means and spreads are what is known beside the data: data sheets, kernels' published
 // efficiencies, launch costs; each is wide enough for the rows to overrule it. The text beside each
 // says what it multiplies.
@@ -58,7 +60,9 @@ constexpr std::array<Effect, kEffects> kTable = {{
     {"layout", C::dit, 0, 0.1, true},
     {"call", C::call, 0.69, 0.6, false},  // 0.2 s
     {"call_framework", C::call, 0, 0.7, true},
-    {"text_flop", C::text_flop, 0.92, 0.5, false},   // 40 %
+    {"text_flop", C::text_flop, 0.92, 0.5, false},  // 40 %
+    // a prompt's few hundred rows do not fill the units of a large chip
+    {"text_flop_large_chip", C::text_flop, 0.6, 0.3, false},
     {"text_launch", C::text_launch, 0, 0.7, false},  // 1 ms a layer
     // a language model's layer launches about 1.5 times the kernels of a T5 layer
     {"text_launch_language", C::text_launch, 0.4, 0.3, false},
@@ -146,7 +150,6 @@ class Terms {
 
 void add_products(const Architecture& model, const GpuSpec& gpu, const Work& work,
                   const Setting& setting, Terms& terms) {
-  constexpr double kLargeChip = 5e14;  // FLOP/s
   const double power = power_of(gpu);
   const double wide = peak_16bit(gpu);
   const Kernel kernel = kernel_of(setting);
@@ -199,7 +202,8 @@ void add_dit(const Architecture& model, const GpuSpec& gpu, const Work& work,
   if (work.layout.gpus() > 1) terms.pooled("layout", layout_class(work.layout));
 }
 
-void add_rest(const Architecture& model, const Work& work, const Setting& setting, Terms& terms) {
+void add_rest(const Architecture& model, const GpuSpec& gpu, const Work& work,
+              const Setting& setting, Terms& terms) {
   const std::string framework = framework_of(setting.framework);
   const Asked asked = work.asked;
   const bool whole = asked == Asked::end_to_end;
@@ -211,6 +215,7 @@ void add_rest(const Architecture& model, const Work& work, const Setting& settin
   const bool encodes = whole || asked == Asked::encoder;
   if (encodes || asked == Asked::text_encoder) {
     terms.common("text_flop");
+    terms.common("text_flop_large_chip", peak_16bit(gpu) > kLargeChip ? 1 : 0);
     terms.common("text_launch");
     terms.common("text_launch_language", is_language_model(model.text_encoder) ? 1 : 0);
     terms.common("text_launch_two", work.passes > 1 ? 1 : 0);
@@ -240,7 +245,7 @@ std::vector<Term> terms_of(const Architecture& model, const GpuSpec& gpu, const 
                            const Setting& setting) {
   Terms terms;
   if (has_dit(work.asked)) add_dit(model, gpu, work, setting, terms);
-  add_rest(model, work, setting, terms);
+  add_rest(model, gpu, work, setting, terms);
   return terms.take();
 }
 

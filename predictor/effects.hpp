@@ -36,7 +36,7 @@ struct Effect {
   double mean, sd;
   bool pooled;
 };
-inline constexpr std::size_t kEffects = 51;
+inline constexpr std::size_t kEffects = 52;
 /// By number; the names are unique and appear in profiles.
 const std::array<Effect, kEffects>& effects();
 
