@@ -6,10 +6,8 @@
 #include "exec/ctl/ctl.hpp"
 #include "exec/load/load.hpp"
 #include "exec/serve.hpp"
+#include "exec/stage/module.hpp"
 #include "exec/worker/worker.hpp"
-#ifdef DISAGFUSION_WITH_TORCH
-#include "exec/stage/torch/torch_backend.hpp"
-#endif
 
 namespace disagfusion::cli {
 
@@ -31,8 +29,8 @@ void add_worker(CLI::App& app, int& status) {
   command->add_option("--instance", options->instance, "Which instance of the fleet");
   command->add_option("--incarnation", options->incarnation, "Which life of it");
   command->callback([options, &status] {
-#ifdef DISAGFUSION_WITH_TORCH
-    options->backends["torch"] = exec::torch_stage::torch_backend_factory();
+#ifdef DISAGFUSION_TORCH_MODULE
+    options->backends["torch"] = exec::module_backend_factory(DISAGFUSION_TORCH_MODULE);
 #endif
     status = exec::worker_command(*options);
   });

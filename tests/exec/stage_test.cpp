@@ -1,4 +1,4 @@
-// The emulated backend and pictures.
+// The emulated backend, modules of backends, and pictures.
 #include <gtest/gtest.h>
 
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include "exec/deployment.hpp"
 #include "exec/http/api.hpp"
 #include "exec/stage/emulated.hpp"
+#include "exec/stage/module.hpp"
 #include "exec/stage/picture.hpp"
 
 namespace disagfusion::exec {
@@ -144,6 +145,16 @@ TEST(Picture, PpmRoundTrip) {
            std::string("P6\n2 1\n65535\n......"), std::string("P6\n")}) {
     EXPECT_TRUE(parse_ppm(bad).empty()) << bad;
   }
+}
+
+TEST(Module, WhatIsMissingIsNamedWithItsPath) {
+  const BackendFactory factory = module_backend_factory("no-such-module.so");
+  const auto backend = factory(BackendContext{});
+  ASSERT_FALSE(backend.has_value());
+  const Problem& problem = backend.error().front();
+  EXPECT_EQ(std::filesystem::path(problem.file).filename(), "no-such-module.so");
+  EXPECT_NE(problem.text().find("cannot open shared object file"), std::string::npos)
+      << problem.text();
 }
 
 TEST(Picture, Png) {

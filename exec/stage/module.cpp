@@ -1,0 +1,45 @@
+#include "exec/stage/module.hpp"
+
+#include <dlfcn.h>
+
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+namespace disagfusion::exec {
+
+namespace {
+
+Result<BackendFactory> load_module(const std::string& file) {
+  std::error_code error;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
+  const std::string path = (program.parent_path() / file).string();
+  // Never unloaded: its threads and its buffers' owners may outlive every backend.
+  void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const entry = library == nullptr ? nullptr : ::dlsym(library, kModuleEntry);
+  if (entry == nullptr) {
+    const char* const why = ::dlerror();
+    return fail(Problem{path, 0, 0, "", "a stage backend", why == nullptr ? "" : why, ""});
+  }
+  BackendFactory factory;
+  reinterpret_cast<ModuleEntry*>(entry)(factory);
+  return factory;
+}
+
+}  // namespace
+
+BackendFactory module_backend_factory(std::string file) {
+  auto loaded = std::make_shared<BackendFactory>();
+  return [file = std::move(file),
+          loaded](const BackendContext& context) -> Result<std::unique_ptr<StageBackend>> {
+    if (!*loaded) {
+      Result<BackendFactory> factory = load_module(file);
+      if (!factory) return fail(std::move(factory.error()));
+      *loaded = std::move(*factory);
+    }
+    return (*loaded)(context);
+  };
+}
+
+}  // namespace disagfusion::exec
