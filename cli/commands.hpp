@@ -19,6 +19,8 @@ void add_prediction_commands(CLI::App& app, int& status);  ///< predict
 void add_trace_commands(CLI::App& app, int& status);       ///< trace import, generate, stats
 void add_serving_commands(CLI::App& app, int& status);     ///< serve, worker, ctl, load
 
+/// For whole numbers that the command line's parser would wrap around.
+std::string not_negative(const std::string& text);
 /// One line a problem on stderr.
 int report(const Problems& problems);
 /// Seconds since the program started.

@@ -1,10 +1,44 @@
 // The one program: parses the command line (design 7.1) and hands over to the part that does the
 // work. Exit status: 0 done; 1 the question has no answer; 2 bad usage or bad input.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
+#include <vector>
 
 #include "cli/commands.hpp"
+
+namespace disagfusion::cli {
+namespace {
+
+/// Bad usage, in one line: an unknown command by its name, else what the parser says.
+int refuse(const CLI::App& app, std::string wrong, const std::string& first) {
+  constexpr const char* kLater = "tune";
+  std::vector<std::string> names;
+  std::string list;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    names.push_back(command->get_name());
+    list += (list.empty() ? "" : ", ") + names.back();
+  }
+  const bool known = std::find(names.begin(), names.end(), first) != names.end();
+  if (known || first.starts_with('-')) {
+    std::replace(wrong.begin(), wrong.end(), '\n', ' ');
+    std::fprintf(stderr, "disagfusion%s%s: %s (--help tells what is expected)\n", known ? " " : "",
+                 known ? first.c_str() : "", wrong.c_str());
+    return kBadInput;
+  }
+  Problem problem;
+  problem.path = "disagfusion";
+  problem.expected = first == kLater ? "a command that this version has" : "one of " + list;
+  problem.got = first == kLater ? first + ", which is not yet supported"
+                                : (first.empty() ? "no command" : "'" + first + "'");
+  problem.nearest = first == kLater ? "" : nearest_name(first, names);
+  return report({problem});
+}
+
+}  // namespace
+}  // namespace disagfusion::cli
 
 int main(int argc, char** argv) {
   using namespace disagfusion::cli;
@@ -21,9 +55,10 @@ int main(int argc, char** argv) {
   add_serving_commands(app, status);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    const int code = app.exit(error);
-    return code == 0 ? 0 : kBadInput;
+    return refuse(app, error.what(), argc > 1 ? argv[1] : "");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "disagfusion: %s\n", error.what());
     return kBadInput;

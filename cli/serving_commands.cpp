@@ -18,7 +18,12 @@ void add_serve(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("serve", "Serve a scenario's models over HTTP");
   command->add_option("scenario", options->scenario, "A scenario file with `serve`")->required();
   command->add_option("--listen", options->listen, "ADDR:PORT, in place of the file's");
-  command->callback([options, &status] { status = exec::serve_command(*options); });
+  command->callback([options, &status] {
+#ifdef DISAGFUSION_TORCH_MODULE
+    if (exec::has_module(DISAGFUSION_TORCH_MODULE)) options->backends.emplace_back("torch");
+#endif
+    status = exec::serve_command(*options);
+  });
 }
 
 void add_worker(CLI::App& app, int& status) {
@@ -42,7 +47,8 @@ void add_ctl(CLI::App& app, int& status) {
   command->add_option("url", options->url, "Such as http://127.0.0.1:8080")->required();
   command
       ->add_option("command", options->command,
-                   "status, drain I, undrain I, re-role I STAGE[,STAGE] or explain REQUEST")
+                   "status, drain I, undrain I, re-role I STAGE[,STAGE], pin I, unpin I, "
+                   "pause-scaling, resume-scaling or explain REQUEST")
       ->required();
   command->add_option("arguments", options->arguments, "Of the command");
   command->add_flag("--json", options->json, "Print the server's answer as it is");
@@ -57,7 +63,7 @@ void add_load(CLI::App& app, int& status) {
   command->add_option("--trace", options->trace, "A request trace")->required();
   command->add_option("--map", options->map, "Takes the trace's models and shapes to the server's");
   command->add_option("--out", options->out, "Folder for requests.csv; default the present one");
-  command->add_option("--seed", options->seed, "Of the images' noise");
+  command->add_option("--seed", options->seed, "Of the images' noise")->check(not_negative);
   command->add_option("--speed", options->speed, "Seconds of the trace in a second")
       ->check(CLI::Range(1e-6, 1e9));
   command->add_flag("--json", options->json, "Print the summary as JSON");

@@ -54,7 +54,7 @@ void add_simulate(CLI::App& app, int& status) {
       app.add_subcommand("simulate", "Replay a workload against a fleet and a policy");
   command->add_option("scenario", options.scenario, "A scenario file")->required();
   command->add_option("--trace", options.trace, "A request trace, in place of the file's workload");
-  command->add_option("--seed", options.seed, "In place of the file's");
+  command->add_option("--seed", options.seed, "In place of the file's")->check(not_negative);
   command->add_option("--replications", options.replications, "In place of the file's")
       ->check(CLI::Range(1U, 100000U));
   command->add_flag("--json", options.json, "Print the result as JSON");
@@ -74,7 +74,7 @@ void add_plan(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand(
       "plan", "The cheapest fleet for a workload and an objective, with its proof");
   command->add_option("question", options->question, "A question file")->required();
-  command->add_option("--seed", options->seed, "In place of the file's");
+  command->add_option("--seed", options->seed, "In place of the file's")->check(not_negative);
   command->add_flag("--json", options->json, "Print the plan as JSON");
   command->add_option("--out", options->out, "Folder for plan.yaml and plan.json");
   command->callback([options, &status] {

@@ -7,6 +7,10 @@
 
 namespace disagfusion::cli {
 
+std::string not_negative(const std::string& text) {
+  return text.starts_with('-') ? "expected a whole number from 0, got " + text : "";
+}
+
 int report(const Problems& problems) {
   for (const Problem& problem : problems) std::fprintf(stderr, "%s\n", problem.text().c_str());
   return kBadInput;

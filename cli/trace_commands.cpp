@@ -35,7 +35,7 @@ void add_generate(CLI::App& trace, int& status) {
   command->add_option("--requests", options->requests, "How many");
   CLI::Option* seconds = command->add_option("--duration", *duration, "Seconds of arrivals")
                              ->check(CLI::Range(1e-6, 1e9));
-  command->add_option("--seed", options->seed, "Of the random streams");
+  command->add_option("--seed", options->seed, "Of the random streams")->check(not_negative);
   command->add_option("--model", options->model, "A model of configs/models");
   command->add_option("--width", options->width, "Pixels");
   command->add_option("--height", options->height, "Pixels");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
@@ -27,6 +28,20 @@ Problem address_problem(const Endpoint& listen, const std::string& why) {
   return problem;
 }
 
+/// Workers would say so, too, but one by one and in their logs.
+Result<void> check_backend(const Scenario& scenario, const std::vector<std::string>& backends) {
+  const std::string& wanted = scenario.serve->backend;
+  if (wanted == "emulated" ||
+      std::find(backends.begin(), backends.end(), wanted) != backends.end()) {
+    return {};
+  }
+  Problem problem;
+  problem.path = "serve.backend";
+  problem.expected = "a backend that this build has (emulated)";
+  problem.got = wanted + ": built without LibTorch, or its module is not beside the program";
+  return fail(problem);
+}
+
 /// Everything of a running server but its context, in the order in which it may go.
 struct Server {
   std::shared_ptr<const Deployment> deployment;
@@ -40,6 +55,9 @@ Result<void> set_up(asio::io_context& context, const ServeOptions& options, Serv
   auto scenario = load_scenario(options.scenario);
   if (!scenario) return fail(std::move(scenario.error()));
   if (!scenario->serve) scenario->serve = ServeSpec{};
+  if (auto known = check_backend(*scenario, options.backends); !known) {
+    return fail(std::move(known.error()));
+  }
   // Not an override of the scenario: the journal is of the same scenario whatever the port.
   auto listen = options.listen ? parse_loopback(*options.listen, "--listen")
                                : parse_loopback(scenario->serve->listen, "serve.listen");

@@ -1,14 +1,12 @@
 #include "exec/http/api.hpp"
 
 #include <fmt/format.h>
-#include <sys/random.h>
 
 #include <algorithm>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
 
-#include "base/check.hpp"
 #include "exec/http/generation.hpp"
 
 namespace disagfusion::exec {
@@ -19,21 +17,6 @@ using scheduler::EndState;
 namespace {
 
 constexpr const char* kBadRequest = "invalid_request_error";
-constexpr std::size_t kLongestId = 128;
-
-std::uint64_t random_bits() {
-  std::uint64_t bits = 0;
-  DF_CHECK(::getrandom(&bits, sizeof bits, 0) == static_cast<ssize_t>(sizeof bits));
-  return bits;
-}
-
-bool is_good_id(const std::string& id) {
-  return id.size() <= kLongestId && std::all_of(id.begin(), id.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                  c == '-' || c == '_' || c == '.' || c == ':';
-         });
-}
-
 std::string dump(const ordered_json& json) {
   return json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
@@ -137,9 +120,8 @@ std::string to_base64(std::string_view bytes) {
 // ---- routes ------------------------------------------------------------------------------------
 
 asio::awaitable<HttpAnswer> Api::answer(HttpRequest request) {
-  std::string id = request.id;
-  const bool good = is_good_id(id);
-  if (id.empty() || !good) id = fmt::format("req-{:016x}", random_bits());
+  const bool good = is_good_id(request.id);
+  const std::string id = request_id(request.id);
   request.id = id;
   HttpAnswer answer;
   if (good) {

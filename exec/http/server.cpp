@@ -137,10 +137,15 @@ asio::awaitable<void> HttpServer::converse(std::shared_ptr<HttpServer> self, tcp
     const auto [error, size] = co_await http::async_read(stream, buffer, parser, use_tuple);
     HttpAnswer answer;
     unsigned version = 11;
+    const auto refuse = [&](HttpAnswer told) {
+      answer = std::move(told);
+      const std::string sent = parser.get()["X-Request-Id"];
+      answer.headers.emplace_back("X-Request-Id", request_id(sent));
+    };
     if (error) {
       auto told = complaint(error);
       if (!told) break;
-      answer = std::move(*told);
+      refuse(std::move(*told));
       keep_alive = false;
     } else {
       version = parser.get().version();
@@ -149,8 +154,8 @@ asio::awaitable<void> HttpServer::converse(std::shared_ptr<HttpServer> self, tcp
       if (is_loopback_host(parser.get()[http::field::host])) {
         answer = co_await self->handler_(request_of(parser.get()));
       } else {
-        answer = http_error(403, "invalid_request_error",
-                            "the Host header must name a loopback address");
+        refuse(http_error(403, "invalid_request_error",
+                          "the Host header must name a loopback address"));
       }
     }
     const Response response = response_of(std::move(answer), version, keep_alive);

@@ -126,6 +126,10 @@ class LoadRun {
   [[nodiscard]] bool answered() const { return answered_; }
   /// Names of the stages that any answer spoke of.
   [[nodiscard]] const std::vector<std::string>& stages() const { return stages_; }
+  /// So many pictures were asked for.
+  [[nodiscard]] std::uint32_t images_of(const traces::Request& request) const {
+    return std::max(1U, map_.images.value_or(request.shape.images));
+  }
   /// How late requests were sent, the latest: the generator's own delay.
   [[nodiscard]] double latest_s() const { return latest_.seconds(); }
 
@@ -170,8 +174,23 @@ class LoadRun {
     if (row.state == Outcome::completed) row.latency = done - request.arrival;
     self->answered_ = self->answered_ || reply.status != 0;
     if (reply.status == 200) self->take_times(reply.body, request.arrival, row);
+    if (reply.status != 200 && reply.status != 0) co_await ask_why(self, request, row);
     self->ended_.push_back({std::move(request), std::move(row)});
     self->progress();
+  }
+
+  /// Into the row of a request that was not completed: why, in the word that a simulated one has,
+  /// and how far it came. One that the server never took stays as it is.
+  static asio::awaitable<void> ask_why(LoadRun* self, const traces::Request& request,
+                                       traces::RequestRow& row) {
+    HttpCall call;
+    call.method = "GET";
+    call.path = "/v1/requests/" + self->prefix_ + std::to_string(request.index + 1);
+    const HttpReply reply = co_await self->client_.call(std::move(call));
+    if (reply.status != 200) co_return;
+    const auto parsed = nlohmann::json::parse(reply.body, nullptr, false);
+    if (parsed.is_object() && parsed.contains("why")) row.reason = parsed.value("why", row.reason);
+    self->take_times(reply.body, request.arrival, row);
   }
 
   /// Into the row: what the server says of its own part. Its clock is another: arrival there is
@@ -241,7 +260,7 @@ class LoadRun {
     if (width > 0 && height > 0) body["size"] = fmt::format("{}x{}", width, height);
     const bool has_steps = trace_.columns().has(traces::Column::steps);
     if (map_.steps || has_steps) body["steps"] = map_.steps.value_or(request.shape.steps);
-    body["n"] = std::max(1U, map_.images.value_or(request.shape.images));
+    body["n"] = images_of(request);
     if (request.guidance > 0) body["guidance"] = request.guidance;
     if (request.priority != 0) body["priority"] = request.priority;
     if (request.deadline) body["deadline_s"] = request.deadline->seconds() / options_.speed;
@@ -324,13 +343,19 @@ Result<void> write_rows(const std::string& folder, const LoadRun& run,
   columns.trace = trace.columns();
   columns.model_names = trace.model_names();
   columns.stages = run.stages();
+  for (const auto column : {traces::Column::frames, traces::Column::images}) {
+    columns.trace.add(column);
+  }
   if (columns.model_names.empty()) columns.model_names.emplace_back();
   auto rows = traces::RequestsCsvWriter::create(folder + "/requests.csv", columns);
   if (!rows) return fail(std::move(rows.error()));
   for (const LoadRun::Ended& one : run.ended()) {
     traces::RequestRow row = one.row;
     row.stages.resize(columns.stages.size());
-    rows->write(one.request, row);
+    traces::Request request = one.request;
+    request.shape.frames = std::max(1U, request.shape.frames);
+    request.shape.images = run.images_of(request);
+    rows->write(request, row);
   }
   return rows->commit();
 }

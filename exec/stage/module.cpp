@@ -11,10 +11,14 @@ namespace disagfusion::exec {
 
 namespace {
 
-Result<BackendFactory> load_module(const std::string& file) {
+std::string path_of(const std::string& file) {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  const std::string path = (program.parent_path() / file).string();
+  return (program.parent_path() / file).string();
+}
+
+Result<BackendFactory> load_module(const std::string& file) {
+  const std::string path = path_of(file);
   // Never unloaded: its threads and its buffers' owners may outlive every backend.
   void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   void* const entry = library == nullptr ? nullptr : ::dlsym(library, kModuleEntry);
@@ -28,6 +32,11 @@ Result<BackendFactory> load_module(const std::string& file) {
 }
 
 }  // namespace
+
+bool has_module(const std::string& file) {
+  std::error_code error;
+  return std::filesystem::exists(path_of(file), error);
+}
 
 BackendFactory module_backend_factory(std::string file) {
   auto loaded = std::make_shared<BackendFactory>();

@@ -12,6 +12,9 @@ namespace disagfusion::exec {
 using ModuleEntry = void(BackendFactory& factory);
 inline constexpr const char* kModuleEntry = "disagfusion_stage_backend";
 
+/// Whether that file stands in the program's folder.
+bool has_module(const std::string& file);
+
 /// A factory that loads the module `file` from the program's folder at its first call and keeps it
 /// for as long as the process lives. Problems: no such file, a file that is no such module.
 BackendFactory module_backend_factory(std::string file);

@@ -56,7 +56,10 @@ class CommandLine(unittest.TestCase):
 
     def test_bad_usage(self):
         self.refused()
-        self.refused("frobnicate")
+        self.refused("frobnicate", because="got 'frobnicate'")
+        self.refused("simulat", "x.yaml", because="did you mean 'simulate'?")
+        self.refused("tune", "x.yaml", because="not yet supported")
+        self.refused("simulate", "x.yaml", "--seed", "-1", because="expected a whole number from 0, got -1")
         self.refused("simulate")
         self.refused("simulate", "missing.yaml", because="missing.yaml: expected")
         self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--seed", "-1")

@@ -100,8 +100,10 @@ class HttpTest(unittest.TestCase):
         self.assertEqual(one[0]["b64_json"], three[0]["b64_json"])
 
     def test_body_too_large(self):
-        status, _, answer = self.live.ask("POST", "/v1/images/generations", b" " * (2 << 20))
+        status, headers, answer = self.live.ask("POST", "/v1/images/generations", b" " * (2 << 20),
+                                                {"X-Request-Id": "large"})
         self.expect_error(status, answer, 413)
+        self.assertEqual(headers["X-Request-Id"], "large")
 
     def test_wrong_paths_and_methods(self):
         for method, path, body, wanted in [
@@ -133,7 +135,9 @@ class HttpTest(unittest.TestCase):
     def test_foreign_host(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.live.port, timeout=10)
         connection.request("GET", "/v1/models", headers={"Host": "evil.example"})
-        self.assertEqual(connection.getresponse().status, 403)
+        response = connection.getresponse()
+        self.assertEqual(response.status, 403)
+        self.assertTrue(response.headers["X-Request-Id"])
         connection.close()
 
     def raw(self, data):

@@ -173,6 +173,18 @@ class LiveTest(unittest.TestCase):
                 self.assertEqual(instants, sorted(instants), row)
                 # 4 steps of 50 ms; the controller hears of start and end a little later each.
                 self.assertGreaterEqual(instants[5] - instants[4], 0.15)
+                self.assertEqual((row["frames"], row["images"]), ("1", "1"))
+            (live.folder / "late.csv").write_text("arrival_s,model,width,height,steps,cancel_after_s,timeout_s\n"
+                                                  "0,toy,64,64,400,0.5,\n0.1,toy,64,64,400,,0.5\n")
+            late = [PROGRAM, "load", live.url, "--trace", "late.csv", "--out", "late"]
+            done = subprocess.run(late, cwd=live.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with open(live.folder / "late" / "requests.csv", newline="") as file:
+                ended = {row["state"]: row for row in csv.DictReader(file)}
+            self.assertEqual(ended["cancelled"]["reason"], "asked")
+            self.assertEqual(ended["timed_out"]["reason"], "timeout")
+            for row in ended.values():
+                self.assertTrue(row["admitted_s"] and row["encoder_end_s"] and row["dit_start_s"], row)
             live.stop()
             done = subprocess.run(command, cwd=live.folder, capture_output=True, text=True, timeout=60)
             self.assertEqual(done.returncode, 1, done.stderr)
