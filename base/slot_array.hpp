@@ -24,7 +24,7 @@ class SlotArray {
       resize(slot + 1);
     return records_[slot];
   }
-  void resize(std::size_t size) {
+  [[gnu::noinline]] void resize(std::size_t size) {
     records_.resize(size);
     size_ = size;
   }

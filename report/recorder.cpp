@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
 #include "base/inline.hpp"
 
@@ -85,11 +86,11 @@ void Recorder::on_event(TimePoint now, const Event& event, const ActionBuffer& b
   if (!buffer.actions.empty()) note_actions(buffer);
 }
 
-void Recorder::note_actions(const ActionBuffer& buffer) {
+DF_INLINE void Recorder::note_actions(const ActionBuffer& buffer) {
   for (const Action& action : buffer.actions) note_action(buffer, action);
 }
 
-void Recorder::note_event(const Event& event) {
+DF_INLINE void Recorder::note_event(const Event& event) {
   switch (event.kind) {
     case EventKind::request_arrived:
       arrive(event);
@@ -351,6 +352,7 @@ DF_INLINE void Recorder::enqueue(const ActionBuffer& buffer, const Action& actio
   batch.id = action.command.id;
   batch.instance = action.instance;
   batch.node = action.node;
+  batch.stage = setup_.graph.nodes[action.node.index()].stage;
   batch.weights = action.weights;
   batch.output_transfers = action.output_transfers;
   batch.start = kNever;
@@ -361,14 +363,12 @@ DF_INLINE void Recorder::enqueue(const ActionBuffer& buffer, const Action& actio
 DF_INLINE void Recorder::add_members(const ActionBuffer& buffer, const Action& action,
                                      Batch& batch) {
   for (const scheduler::BatchMember& member : buffer.members_of(action)) {
-    batch.members.push_back(member.request);
-    const RequestRecord* record = find(member.request);
-    if (record == nullptr) continue;
-    StageRecord& stage =
-        stages_of(member.request.slot)[setup_.graph.nodes[batch.node.index()].stage];
-    stage.instance = batch.instance.id.value;
-    ++stage.attempt;
-    stage.transfer_start = stage.transfer_end = kNever;
+    append(batch.members, member.request);
+    StageRecord* stage = stage_of(member.request, batch.stage);
+    if (stage == nullptr) continue;
+    stage->instance = batch.instance.id.value;
+    ++stage->attempt;
+    stage->transfer_start = stage->transfer_end = kNever;
   }
 }
 
@@ -380,21 +380,9 @@ DF_INLINE void Recorder::start(CommandKey command) {
   batch.start = now_;
   in->running = command;
   in->busy_since = now_;
-  const std::size_t position = setup_.graph.nodes[batch.node.index()].stage;
   for (const RequestKey member : batch.members) {
-    if (find(member) != nullptr) stages_of(member.slot)[position].start = now_;
+    if (StageRecord* stage = stage_of(member, batch.stage)) stage->start = now_;
   }
-}
-
-void Recorder::stop_computing(Instance& in, NodeId node) {
-  if (in.busy_since == kNever) return;
-  const std::int64_t measured = clipped(in.busy_since, now_);
-  in.busy += now_ - in.busy_since;
-  totals_[node.index()].busy_ns += measured;
-  totals_[node.index()].busy_all_ns += now_ - in.busy_since;
-  pool_busy_ns_[in.role.index()] += measured;
-  in.busy_since = kNever;
-  in.running = {};
 }
 
 DF_INLINE void Recorder::batch_ended(const Event& event) {
@@ -420,11 +408,10 @@ DF_INLINE void Recorder::batch_ended(const Event& event) {
     if (limited_outputs_ && outcome.handle.valid()) {
       producer_.at_slot(outcome.handle.slot) = event.command;
     }
-    if (find(outcome.request) == nullptr) continue;
-    StageRecord& stage =
-        stages_of(outcome.request.slot)[setup_.graph.nodes[batch.node.index()].stage];
-    stage.end = now_;
-    stage.batch = static_cast<std::uint16_t>(std::min<std::size_t>(event.members.size(), 0xffff));
+    StageRecord* stage = stage_of(outcome.request, batch.stage);
+    if (stage == nullptr) continue;
+    stage->end = now_;
+    stage->batch = static_cast<std::uint16_t>(std::min<std::size_t>(event.members.size(), 0xffff));
     stage_done(outcome.request, batch.node);
   }
   totals.served += good;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/inline.hpp"
 #include "base/scenario.hpp"
 #include "base/slot_array.hpp"
 #include "report/perfetto.hpp"
@@ -69,6 +70,7 @@ class Recorder {
     std::uint64_t id = 0;  ///< 0: closed
     scheduler::InstanceKey instance;
     NodeId node;
+    std::uint16_t stage = 0;  ///< the node's, in its model
     WeightsId weights;
     std::uint32_t output_transfers = 0;
     std::int64_t start = kNever;
@@ -129,7 +131,17 @@ class Recorder {
   void instance_changed(const Event& event);
   void become_ready(Instance& in);
   void leave_ready(Instance& in);
-  void stop_computing(Instance& in, NodeId node);
+  DF_INLINE void stop_computing(Instance& in, NodeId node) {
+    if (in.busy_since == kNever) return;
+    const std::int64_t measured = clipped(in.busy_since, now_);
+    StageTotals& totals = totals_[node.index()];
+    in.busy += now_ - in.busy_since;
+    totals.busy_ns += measured;
+    totals.busy_all_ns += now_ - in.busy_since;
+    pool_busy_ns_[in.role.index()] += measured;
+    in.busy_since = kNever;
+    in.running = {};
+  }
   void hold(Instance& in);
   void let_go(Instance& in, std::int64_t at);
   void unblock(Instance& in);
@@ -145,6 +157,10 @@ class Recorder {
   }
   StageRecord* stages_of(std::uint32_t slot) {
     return stages_.data() + std::size_t{slot} * widest_;
+  }
+  /// The record of that stage of its model, or null where the request is over.
+  StageRecord* stage_of(RequestKey key, std::uint16_t stage) {
+    return find(key) == nullptr ? nullptr : stages_of(key.slot) + stage;
   }
   [[nodiscard]] std::int64_t busy_until(const Instance& in, std::int64_t at) const {
     return in.busy + (in.busy_since == kNever ? 0 : at - in.busy_since);

@@ -7,6 +7,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/inline.hpp"
 #include "base/slot_array.hpp"
 #include "base/time.hpp"
 #include "scheduler/action.hpp"
@@ -157,6 +158,7 @@ class ProtocolMonitor {
   [[nodiscard]] bool asked_again(const Action& action) const;
   const char* note_kind(const ActionBuffer& buffer, const Action& action, Command& command);
   const char* note_enqueue(const ActionBuffer& buffer, const Action& action, Command& command);
+  const char* note_edit(const ActionBuffer& buffer, const Action& action, Command& command);
   const char* note_extend(const ActionBuffer& buffer, const Action& action, Command& command);
   const char* note_revoke(const Action& action, Command& target);
   const char* note_preempt(const ActionBuffer& buffer, const Action& action, Command& target);
@@ -181,9 +183,10 @@ class ProtocolMonitor {
 
   /// After a restart some news of the first controller's time is missing for good.
   [[nodiscard]] bool strict() const { return epoch_ == 1; }
-  [[nodiscard]] bool over(InstanceKey key) const {
-    return key.incarnation <= instances_[key.id.index()].ended && key.id != kController;
+  [[nodiscard]] static bool over(const Instance& instance, InstanceKey key) {
+    return key.incarnation <= instance.ended && key.id != kController;
   }
+  [[nodiscard]] bool over(InstanceKey key) const { return over(instances_[key.id.index()], key); }
   [[nodiscard]] bool open(const Command& command) const {
     if (command.state != CommandState::open || over(command.instance)) return false;
     if ((only(command.kind) & kDependent) == 0) return true;
@@ -195,7 +198,7 @@ class ProtocolMonitor {
     const Command& command = commands_[attempt.slot_plus_1 - 1];
     return static_cast<std::uint32_t>(command.id) == attempt.low_id && open(command);
   }
-  void settle(Command& command, CommandState state) {
+  DF_INLINE void settle(Command& command, CommandState state) {
     const std::uint32_t settled = 1 + command.dependents;
     open_commands_ -= settled;
     instances_[command.instance.id.index()].open -= settled;

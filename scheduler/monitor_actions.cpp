@@ -9,10 +9,6 @@ namespace {
 
 constexpr const char* kNotOpen = "its target is not open";
 
-bool targets_a_batch(ActionKind kind) {
-  return kind == ActionKind::extend || kind == ActionKind::revoke || kind == ActionKind::preempt;
-}
-
 }  // namespace
 
 const char* ProtocolMonitor::note_actions(TimePoint now, const ActionBuffer& buffer) {
@@ -79,17 +75,17 @@ DF_INLINE const char* ProtocolMonitor::note_command(const ActionBuffer& buffer,
   command.target_id = action.target.id;
   command.target_slot = action.target.slot;
   if (const char* wrong = note_kind(buffer, action, command)) return wrong;
-  const Instance* instance = known(command.instance);
+  Instance* instance = known(command.instance);
   if (instance == nullptr) return kNoIncarnation;
-  if (over(command.instance)) return "that incarnation is over";
+  if (over(*instance, command.instance)) return "that incarnation is over";
   command.state = CommandState::open;
   ++open_commands_;
-  ++instances_[command.instance.id.index()].open;
+  ++instance->open;
   return nullptr;
 }
 
 // After an inventory that lacks an open transfer, the same transfer is asked for again.
-bool ProtocolMonitor::asked_again(const Action& action) const {
+DF_INLINE bool ProtocolMonitor::asked_again(const Action& action) const {
   if (strict() || action.kind != ActionKind::transfer) return false;
   if (action.command.slot >= commands_.size()) return false;
   const Command& command = commands_[action.command.slot];
@@ -99,23 +95,14 @@ bool ProtocolMonitor::asked_again(const Action& action) const {
 
 DF_INLINE const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, const Action& action,
                                                  Command& command) {
-  if (targets_a_batch(action.kind) || action.kind == ActionKind::cancel_transfer) {
-    const auto wanted = targets_a_batch(action.kind) ? ActionKind::enqueue : ActionKind::transfer;
-    if (action.target.slot >= commands_.size()) return kNotOpen;
-    Command& target = commands_[action.target.slot];
-    if (target.id != action.target.id || target.kind != wanted || !open(target)) return kNotOpen;
-    command.instance = target.instance;
-    command.request = action.request;
-    ++target.dependents;
-    if (action.kind == ActionKind::extend) return note_extend(buffer, action, command);
-    if (action.kind == ActionKind::revoke) return note_revoke(action, target);
-    if (action.kind == ActionKind::preempt) return note_preempt(buffer, action, target);
-    target.stop_asked = true;
-    return nullptr;
-  }
   switch (action.kind) {
     case ActionKind::enqueue:
       return note_enqueue(buffer, action, command);
+    case ActionKind::extend:
+    case ActionKind::revoke:
+    case ActionKind::preempt:
+    case ActionKind::cancel_transfer:
+      return note_edit(buffer, action, command);
     case ActionKind::transfer:
       command.handle = action.handle;
       return note_transfer(action);
@@ -128,10 +115,28 @@ DF_INLINE const char* ProtocolMonitor::note_kind(const ActionBuffer& buffer, con
   }
 }
 
+// What is done to a command that is open.
+const char* ProtocolMonitor::note_edit(const ActionBuffer& buffer, const Action& action,
+                                       Command& command) {
+  const bool of_transfer = action.kind == ActionKind::cancel_transfer;
+  const auto wanted = of_transfer ? ActionKind::transfer : ActionKind::enqueue;
+  if (action.target.slot >= commands_.size()) return kNotOpen;
+  Command& target = commands_[action.target.slot];
+  if (target.id != action.target.id || target.kind != wanted || !open(target)) return kNotOpen;
+  command.instance = target.instance;
+  command.request = action.request;
+  ++target.dependents;
+  if (action.kind == ActionKind::extend) return note_extend(buffer, action, command);
+  if (action.kind == ActionKind::revoke) return note_revoke(action, target);
+  if (action.kind == ActionKind::preempt) return note_preempt(buffer, action, target);
+  target.stop_asked = true;
+  return nullptr;
+}
+
 DF_INLINE const char* ProtocolMonitor::note_enqueue(const ActionBuffer& buffer,
                                                     const Action& action, Command& command) {
   const Instance* instance = known(action.instance);
-  if (instance == nullptr || over(action.instance)) return kNoIncarnation;
+  if (instance == nullptr || over(*instance, action.instance)) return kNoIncarnation;
   if (instance->phase != Phase::ready) return "that instance is not ready";
   if (instance->draining) return "that instance is draining";
   if (action.node.index() >= stage_of_.size()) return "there is no such stage";

@@ -90,9 +90,9 @@ DF_INLINE std::uint32_t RunQueue::take() {
 DF_INLINE void RunQueue::append_members(Entry& entry, const Action& action,
                                         const ActionBuffer& buffer) {
   for (const BatchMember& member : buffer.members_of(action)) {
-    entry.members.push_back(member);
+    append(entry.members, member);
     for (const BatchInput& input : buffer.inputs_of(member)) {
-      if (input.transferred) entry.awaited.push_back({input.handle, member.request});
+      if (input.transferred) append(entry.awaited, {input.handle, member.request});
     }
   }
 }
@@ -111,7 +111,7 @@ bool RunQueue::enqueue(const Action& action, const ActionBuffer& buffer) {
   entry.awaited.clear();
   append_members(entry, action, buffer);
   if (action.place >= order_.size()) {
-    order_.push_back(index);
+    append(order_, index);
   } else {
     order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(action.place), index);
   }

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
 #include "scheduler/action.hpp"
 #include "scheduler/event.hpp"
@@ -128,7 +129,7 @@ class RunQueue {
   /// Compute of running() ended without outputs (preempted, failed, dropped).
   void abandon() {
     DF_CHECK(running_ != kNone, "nothing computes");
-    free_.push_back(running_);
+    append(free_, running_);
     running_ = kNone;
   }
 

@@ -18,7 +18,7 @@ DF_INLINE std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint
     --place;
   }
   if (place == in.queue.size()) {
-    in.queue.push_back(slot);
+    append(in.queue, slot);
   } else {
     in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
   }
@@ -78,7 +78,7 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   if (limited) action.output_transfers = batch.told ? kTold : batch.counted_transfers;
   add_members(in, slot, entries, action);
   if (limit.largest_batch > entries.size()) {
-    by_weights[weights.index()].open_batches.push_back(slot);
+    append(by_weights[weights.index()].open_batches, slot);
   }
   touch(in);
   if (!preemption_on) return;
@@ -93,7 +93,8 @@ DF_INLINE void Scheduler::State::add_members(Instance& in, std::uint32_t slot,
   Batch& batch = batches[slot];
   action.first_member = static_cast<std::uint32_t>(out->members.size());
   action.members = static_cast<std::uint32_t>(entries.size());
-  for (const QueueEntry& entry : entries) add_member(in, batch, slot, entry);
+  const NodeFacts& known = facts[batch.node.index()];
+  for (const QueueEntry& entry : entries) add_member(in, batch, slot, entry, known);
   in.queued_work -= batch.expected;
   batch.expected = costs.seconds(batch.node, batch.shape, limits[in.role.index()].cost_class,
                                  static_cast<std::uint32_t>(batch.members.size()), batch.first_step,
@@ -107,10 +108,9 @@ void Scheduler::State::add_to_batch(Instance& in, std::uint32_t slot, const Queu
 }
 
 DF_INLINE void Scheduler::State::add_member(Instance& in, Batch& batch, std::uint32_t slot,
-                                            const QueueEntry& entry) {
+                                            const QueueEntry& entry, const NodeFacts& known) {
   RequestRecord& request = requests[entry.request];
   const RequestKey key = request.key(entry.request);
-  const NodeFacts& known = facts[entry.node.index()];
   StageRecord& record = stage(entry.request, known.position);
   if (!request.started) {
     request.started = true;
@@ -123,23 +123,19 @@ DF_INLINE void Scheduler::State::add_member(Instance& in, Batch& batch, std::uin
   ++record.attempt;
   if (known.readers > 0) {
     record.output = new_handle(HandleRecord::Kind::output, in, key, entry.node);
-    handles[record.output.slot].consumers = readers_left(record, entry.node);
+    handles[record.output.slot].consumers = readers_left(record, entry.node, known);
   }
-  batch.members.push_back({key, record.output, {}, kNoSlot, false});
+  append(batch.members, {key, record.output, {}, kNoSlot, false});
   ++batch.live;
   const auto first_input = static_cast<std::uint32_t>(out->inputs.size());
-  add_inputs(in, slot, entry, record);
-  BatchMember& member = out->members.emplace_back();
-  member.request = key;
-  member.output = record.output;
-  member.state = record.resume;
-  member.first_input = first_input;
-  member.inputs = static_cast<std::uint32_t>(out->inputs.size()) - first_input;
+  add_inputs(in, slot, entry, record, known);
+  const std::uint32_t inputs = static_cast<std::uint32_t>(out->inputs.size()) - first_input;
+  append(out->members, {key, record.output, record.resume, first_input, inputs});
 }
 
 /// Stages that have not finished with this one's output, and the controller where it goes there.
-DF_INLINE std::uint16_t Scheduler::State::readers_left(StageRecord& record, NodeId node) {
-  const NodeFacts& known = facts[node.index()];
+DF_INLINE std::uint16_t Scheduler::State::readers_left(StageRecord& record, NodeId node,
+                                                       const NodeFacts& known) {
   std::uint16_t readers = known.to_controller ? 1 : 0;
   for (const NodeId next : successors(known)) {
     if (beside(record, node, next).phase != Phase::done) ++readers;
@@ -148,8 +144,8 @@ DF_INLINE std::uint16_t Scheduler::State::readers_left(StageRecord& record, Node
 }
 
 DF_INLINE void Scheduler::State::add_inputs(Instance& in, std::uint32_t slot,
-                                            const QueueEntry& entry, StageRecord& record) {
-  const NodeFacts& known = facts[entry.node.index()];
+                                            const QueueEntry& entry, StageRecord& record,
+                                            const NodeFacts& known) {
   if (record.resume.valid()) [[unlikely]] {
     add_input(in, slot, entry.request, record, record.resume);
   } else if (known.predecessors == 0) {
@@ -169,7 +165,7 @@ DF_INLINE void Scheduler::State::add_input(const Instance& in, std::uint32_t slo
   HandleRecord* handle = find(key);
   DF_CHECK(handle != nullptr, "an input of request {} is gone", requests[request].number);
   const bool transferred = setup.transfers && handle->holder != in.key;
-  out->inputs.push_back({key, transferred});
+  append(out->inputs, {key, transferred});
   if (!transferred) return;
   ++record.open_inputs;
   transfer(key, in.key, slot, requests[request].key(request));

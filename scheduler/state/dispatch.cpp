@@ -18,7 +18,7 @@ void Scheduler::State::mark_dirty(Instance& in) {
     if (hosted.dirty) continue;
     hosted.dirty = true;
     const auto place = static_cast<std::uint8_t>(&hosted - in.hosted.data());
-    by_weights[hosted.weights.index()].touched.push_back({in.key.id, place});
+    append(by_weights[hosted.weights.index()].touched, {in.key.id, place});
   }
 }
 
@@ -249,14 +249,18 @@ bool Scheduler::State::group_is_full(OrderedQueue& queue, WeightsId weights, std
   return false;
 }
 
-void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
+DF_INLINE void Scheduler::State::take_batch(OrderedQueue& queue, std::uint32_t limit) {
   taken.clear();
-  const QueueEntry head = queue.front();
   if (limit == 1) {
+    append(taken, queue.front());
     queue.pop_front();
-    taken.push_back(head);
-    return;
+  } else {
+    take_alike(queue, limit);
   }
+}
+
+void Scheduler::State::take_alike(OrderedQueue& queue, std::uint32_t limit) {
+  const QueueEntry& head = queue.front();
   const std::uint32_t shape = requests[head.request].shape;
   const std::uint32_t next_step = stage(head.request, head.node).next_step;
   queue.for_each([&](const QueueEntry& entry) {
@@ -287,9 +291,10 @@ DF_INLINE void Scheduler::State::fill_stage_from(Instance& in, std::uint8_t host
   }
 }
 
-void Scheduler::State::fill(Instance& in) {
+DF_INLINE void Scheduler::State::fill(Instance& in) {
   if (in.life != Instance::Life::ready) return;
-  for (std::uint8_t i = 0; i < in.hosted.size(); ++i) {
+  const std::size_t stages_hosted = in.hosted.size();
+  for (std::uint8_t i = 0; i < stages_hosted; ++i) {
     if (!in.bound.empty()) fill_stage_from(in, i, in.bound[i]);
     OrderedQueue& queue = by_weights[in.hosted[i].weights.index()].queue;
     if (!queue.empty()) fill_stage_from(in, i, queue);

@@ -72,7 +72,7 @@ void Scheduler::State::transfer(HandleKey key, InstanceKey to, std::uint32_t bat
   command.aim_at(batch.command);
   action.target = batch.command;
   action.node = batch.node;
-  batch.transfers.push_back(command.key().slot);
+  append(batch.transfers, command.key().slot);
 }
 
 void Scheduler::State::transfer_ended(const Event& event) {

@@ -13,6 +13,10 @@ std::unique_ptr<OrderedQueue::Chunk> OrderedQueue::new_chunk() {
 }
 
 void OrderedQueue::drop_chunk(std::size_t position) {
+  if (size_ == 0) {  // the last one stays
+    chunks_[position]->begin = chunks_[position]->end = 0;
+    return;
+  }
   constexpr std::size_t kSpareChunks = 64;  // a long queue gives its memory back as it drains
   if (spare_.size() < kSpareChunks) spare_.push_back(std::move(chunks_[position]));
   chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(position));
@@ -36,8 +40,8 @@ void OrderedQueue::split(std::size_t position) {
 }
 
 void OrderedQueue::insert(const QueueEntry& entry) {
-  ++size_;
-  if (chunks_.empty() || chunks_.back()->entries[chunks_.back()->end - 1].before(entry)) {
+  const bool first = size_++ == 0;
+  if (first || chunks_.back()->entries[chunks_.back()->end - 1].before(entry)) {
     if (chunks_.empty() || chunks_.back()->end == kChunk) chunks_.push_back(new_chunk());
     Chunk& last = *chunks_.back();
     last.entries[last.end++] = entry;
@@ -63,13 +67,8 @@ void OrderedQueue::insert(const QueueEntry& entry) {
   }
 }
 
-void OrderedQueue::pop_front() {
-  Chunk& chunk = *chunks_.front();
-  --size_;
-  if (++chunk.begin == chunk.end) drop_chunk(0);
-}
-
 bool OrderedQueue::erase(const QueueEntry& entry) {
+  if (empty()) return false;
   const std::size_t position = chunk_for(entry);
   if (position == chunks_.size()) return false;
   Chunk& chunk = *chunks_[position];

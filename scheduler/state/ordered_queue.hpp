@@ -1,5 +1,6 @@
 // The queue of one stage: entries in the order (key, number), where the queue policy gives the key.
-// A list of sorted chunks: O(1) at both ends, O(chunk) in the middle, no allocation when warm.
+// A list of sorted chunks, none of them empty but the last one of an empty queue: O(1) at both
+// ends, O(chunk) in the middle, no allocation when warm.
 #pragma once
 
 #include <compare>
@@ -32,7 +33,11 @@ class OrderedQueue {
     return chunk.entries[chunk.begin];
   }
   void insert(const QueueEntry& entry);
-  void pop_front();
+  void pop_front() {
+    Chunk& chunk = *chunks_.front();
+    --size_;
+    if (++chunk.begin == chunk.end) drop_chunk(0);
+  }
   /// False when the entry is not there.
   bool erase(const QueueEntry& entry);
 

@@ -1,6 +1,8 @@
-// Dense records with a free list: slots are reused, memory is kept, nothing is allocated when warm.
+// Dense records with a list of free slots: slots are reused, memory is kept, nothing is allocated
+// when warm.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -16,33 +18,40 @@ class SlotTable {
  public:
   /// A slot whose record is as its last user left it (vectors inside keep their memory).
   std::uint32_t allocate() {
-    if (free_.empty()) {
-      records_.emplace_back();
-      live_.push_back(1);
-      return static_cast<std::uint32_t>(records_.size() - 1);
-    }
-    const std::uint32_t slot = free_.back();
-    free_.pop_back();
-    live_[slot] = 1;
+    if (free_ == kNoSlot) [[unlikely]]
+      grow();
+    const std::uint32_t slot = free_;
+    free_ = next_free_[slot];
+    next_free_[slot] = kLive;
     return slot;
   }
   void release(std::uint32_t slot) {
-    DF_CHECK(live_[slot] != 0, "slot {} released twice", slot);
-    live_[slot] = 0;
-    free_.push_back(slot);
+    DF_CHECK(next_free_[slot] == kLive, "slot {} released twice", slot);
+    next_free_[slot] = free_;
+    free_ = slot;
   }
   [[nodiscard]] bool live(std::uint32_t slot) const {
-    return slot < records_.size() && live_[slot] != 0;
+    return slot < records_.size() && next_free_[slot] == kLive;
   }
   Record& operator[](std::uint32_t slot) { return records_[slot]; }
   const Record& operator[](std::uint32_t slot) const { return records_[slot]; }
   [[nodiscard]] std::uint32_t size() const { return static_cast<std::uint32_t>(records_.size()); }
-  [[nodiscard]] std::size_t live_count() const { return records_.size() - free_.size(); }
+  [[nodiscard]] std::size_t live_count() const {
+    return static_cast<std::size_t>(std::count(next_free_.begin(), next_free_.end(), kLive));
+  }
 
  private:
+  static constexpr std::uint32_t kLive = kNoSlot - 1;
+
+  [[gnu::noinline]] void grow() {
+    free_ = size();
+    records_.emplace_back();
+    next_free_.push_back(kNoSlot);
+  }
+
   SlotArray<Record> records_;
-  std::vector<std::uint8_t> live_;
-  std::vector<std::uint32_t> free_;
+  std::vector<std::uint32_t> next_free_;  ///< by slot: kLive, or the slot that is free after it
+  std::uint32_t free_ = kNoSlot;          ///< the one released last
 };
 
 }  // namespace disagfusion::scheduler

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
 #include "base/inline.hpp"
 #include "base/slot_array.hpp"
@@ -64,7 +65,7 @@ struct Scheduler::State {
     record.phase = StageRecord::Phase::queued;
     record.bound = kController;
     record.queue_key = policies.queue->key(requests[slot], record);
-    ready.push_back({slot, node});
+    append(ready, {slot, node});
   }
   /// make_ready once nothing is missing and no attempt is being taken back.
   void make_ready_if_free(std::uint32_t slot, std::uint16_t position);
@@ -124,6 +125,8 @@ struct Scheduler::State {
   [[nodiscard]] bool group_is_full(OrderedQueue& queue, WeightsId weights, std::uint32_t limit);
   /// Moves the head of the queue and compatible entries into `taken`.
   void take_batch(OrderedQueue& queue, std::uint32_t limit);
+  /// The same where more than one may go together.
+  void take_alike(OrderedQueue& queue, std::uint32_t limit);
   [[nodiscard]] QueueEntry entry_of(const Ready& r) {
     return {stage(r.request, r.node).queue_key, requests[r.request].number, r.request, r.node};
   }
@@ -180,7 +183,7 @@ struct Scheduler::State {
     touch(in);
     if (in.freed) return;
     in.freed = true;
-    freed_instances.push_back(in.key.id);
+    append(freed_instances, in.key.id);
   }
   void flush(WeightsId weights);
 
@@ -192,10 +195,12 @@ struct Scheduler::State {
                    Action& action);
   void add_to_batch(Instance& in, std::uint32_t batch_slot, const QueueEntry& entry,
                     Action& extend);
-  void add_member(Instance& in, Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry);
-  [[nodiscard]] std::uint16_t readers_left(StageRecord& record, NodeId node);
+  void add_member(Instance& in, Batch& batch, std::uint32_t batch_slot, const QueueEntry& entry,
+                  const NodeFacts& known);
+  [[nodiscard]] std::uint16_t readers_left(StageRecord& record, NodeId node,
+                                           const NodeFacts& known);
   void add_inputs(Instance& in, std::uint32_t batch_slot, const QueueEntry& entry,
-                  StageRecord& record);
+                  StageRecord& record, const NodeFacts& known);
   void add_input(const Instance& in, std::uint32_t batch_slot, std::uint32_t request,
                  StageRecord& record, HandleKey handle);
   void note_bound(const Instance& in, const StageRecord& consumer, const NodeFacts& known);
@@ -384,7 +389,7 @@ struct Scheduler::State {
   /// that many bytes in place is a string instruction several times as slow.
   Action& emit(ActionKind kind) {
     static constexpr Action kBlank{};
-    Action& action = out->actions.emplace_back(kBlank);
+    Action& action = append(out->actions, kBlank);
     action.kind = kind;
     return action;
   }

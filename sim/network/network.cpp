@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
 
 namespace disagfusion::sim {
@@ -38,7 +39,7 @@ Network::TransferId Network::take() {
 
 void Network::release(TransferId id) {
   transfers_[id].state = State::free;
-  free_.push_back(id);
+  append(free_, id);
 }
 
 Network::TransferId Network::start(TimePoint now, std::uint32_t egress, std::uint32_t ingress,
@@ -96,8 +97,8 @@ void Network::purge(std::uint32_t resource, TimePoint now) {
 
 void Network::attach(TransferId id) {
   const Transfer& t = transfers_[id];
-  if (t.egress != kNoResource) flows_[t.egress].push_back(id);
-  if (t.ingress != kNoResource && t.ingress != t.egress) flows_[t.ingress].push_back(id);
+  if (t.egress != kNoResource) append(flows_[t.egress], id);
+  if (t.ingress != kNoResource && t.ingress != t.egress) append(flows_[t.ingress], id);
 }
 
 void Network::detach(TransferId id) {
@@ -105,10 +106,12 @@ void Network::detach(TransferId id) {
   for (const std::uint32_t resource : {t.egress, t.ingress}) {
     if (resource == kNoResource) continue;
     auto& flows = flows_[resource];
-    const auto found = std::find(flows.begin(), flows.end(), id);
-    if (found == flows.end()) continue;
-    *found = flows.back();
-    flows.pop_back();
+    for (TransferId& flow : flows) {
+      if (flow != id) continue;
+      flow = flows.back();
+      flows.pop_back();
+      break;
+    }
   }
 }
 

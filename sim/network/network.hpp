@@ -78,8 +78,9 @@ class Network {
   void purge(std::uint32_t resource, TimePoint now);
   void attach(TransferId transfer);
   void detach(TransferId transfer);
+  /// Of a transfer's ends, which are finite or none.
   [[nodiscard]] bool quiet(std::uint32_t resource) const {
-    return !finite(resource) || flows_[resource].empty();
+    return resource == kNoResource || flows_[resource].empty();
   }
   void start_alone(TimePoint now, TransferId transfer);
   /// Finds all flows that share links with these resources, directly or not, and sets their rates.

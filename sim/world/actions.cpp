@@ -158,12 +158,9 @@ DF_INLINE void World::start_transfer(const Action& action) {
   } else {
     double jitter_cv = 0;
     for (const Instance* end : {from, to}) {
-      if (end == nullptr) continue;
-      const auto& nic = scenario_.fleet.nodes[setup_.machines[end->machine.index()].group].nic;
-      const LinkSpec* link = nic ? &*nic : scenario_.network ? &*scenario_.network : nullptr;
-      if (link == nullptr) continue;
-      if (link->latency >= latency) latency = link->latency;
-      jitter_cv = std::max(jitter_cv, link->jitter_cv);
+      if (end == nullptr || end->link == nullptr) continue;
+      latency = std::max(latency, end->link->latency);
+      jitter_cv = std::max(jitter_cv, end->link->jitter_cv);
     }
     if (from != nullptr) egress = from->egress;
     if (to != nullptr) ingress = to->ingress;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
 #include "base/inline.hpp"
 #include "sim/world/world.hpp"
@@ -56,11 +57,19 @@ DF_INLINE Duration World::seconds_of(Instance& in, const RunQueue::Entry& entry)
 }
 
 /// The entry computes from now on; the tree follows.
-void World::begin(Instance& in, const RunQueue::Entry& entry) {
+DF_INLINE void World::begin(Instance& in, const RunQueue::Entry& entry) {
   in.started = now_;
   in.ends = now_ + seconds_of(in, entry);
   in.stop_after = 0;
   tree_.set(tree_slot(in), in.ends, next_sequence());
+}
+
+World::CommandKey World::start_next(Instance& in) {
+  const bool able = in.queue.waiting() > 0 && in.life == Life::ready;
+  const RunQueue::Entry* entry = able ? in.queue.start_next() : nullptr;
+  if (entry == nullptr) return {};
+  begin(in, *entry);
+  return entry->command;
 }
 
 /// Something changed that may let an idle instance start: tells if so.
@@ -72,7 +81,7 @@ void World::start_if_able(Instance& in) {
   if (in.ends == now_) tree_.set(tree_slot(in), in.ends, next_sequence());
 }
 
-double World::output_bytes(NodeId node, std::uint32_t shape) {
+DF_INLINE double World::output_bytes(NodeId node, std::uint32_t shape) {
   double& known = output_bytes_[shape * setup_.graph.nodes.size() + node.index()];
   if (known < 0) known = truth_.output_bytes(node, costs_.shape(shape));
   return known;
@@ -101,9 +110,8 @@ DF_INLINE bool World::batch_ended(Instance& in) {
   const bool preempted = in.stop_after != 0;
   outcomes_.clear();
   for (const scheduler::BatchMember& member : entry.members) {
-    MemberOutcome& outcome = outcomes_.emplace_back();
-    outcome.request = member.request;
-    outcome.handle = member.output;
+    MemberOutcome& outcome = append(
+        outcomes_, {member.request, MemberOutcome::Kind::output, Reason::none, member.output, 0});
     if (preempted) [[unlikely]] {
       const auto kept = std::find_if(in.keep.begin(), in.keep.end(),
                                      [&](const auto& m) { return m.request == member.request; });
@@ -113,7 +121,8 @@ DF_INLINE bool World::batch_ended(Instance& in) {
     }
     if (outcome.handle.valid()) {
       const double bytes = output_bytes(entry.node, in.shape);
-      outcome.bytes = static_cast<std::uint64_t>(bytes);
+      // By way of the signed type: the unsigned one alone has a case for more than 2^63.
+      outcome.bytes = static_cast<std::uint64_t>(static_cast<std::int64_t>(bytes));
       hold(outcome.handle, in, entry, bytes);
     }
   }
@@ -196,6 +205,12 @@ void World::live_on(const Action& action) {
   }
 }
 
+const LinkSpec* World::link_of(MachineId machine) const {
+  const auto& nic = scenario_.fleet.nodes[setup_.machines[machine.index()].group].nic;
+  if (nic) return &*nic;
+  return scenario_.network ? &*scenario_.network : nullptr;
+}
+
 void World::make_links(Instance& in) {
   const std::uint32_t shared = machine_link_[in.machine.index()];
   if (shared != kNoResource) {
@@ -215,6 +230,7 @@ void World::provision(const Action& action) {
   in.role = action.pool;
   in.cost = nullptr;
   in.machine = action.machine;
+  in.link = link_of(in.machine);
   in.life = Life::provisioning;
   in.life_command = action.command;
   in.drain = {};

@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 
+#include "base/append.hpp"
 #include "base/check.hpp"
+#include "base/inline.hpp"
 
 namespace disagfusion::sim {
 
@@ -56,6 +58,7 @@ World::World(const Scenario& scenario, const scheduler::Setup& setup,
     in.key = {InstanceId{static_cast<std::uint32_t>(i)}, 1};
     in.role = setup.instances[i - 1].role;
     in.machine = setup.instances[i - 1].machine;
+    in.link = link_of(in.machine);
     in.life = Life::ready;
     in.loss_told = false;
     const scheduler::Role& role = setup.roles[in.role.index()];
@@ -94,7 +97,7 @@ bool World::next() {
   }
 }
 
-bool World::due(std::uint32_t source) {
+DF_INLINE bool World::due(std::uint32_t source) {
   if (source >= kInstances) return instance_due(instances_[source - kInstances]);
   switch (source) {
     case kArrival:
@@ -124,7 +127,7 @@ bool World::due(std::uint32_t source) {
   return true;
 }
 
-void World::take_note() {
+DF_INLINE void World::take_note() {
   const Note& first = notes_.front();
   now_ = first.time;
   begin_event(first.kind, first.instance, first.command);
@@ -368,7 +371,7 @@ bool World::arrival_due() {
 }
 
 void World::request_ended(RequestKey request) {
-  free_requests_.push_back(request.slot);
+  append(free_requests_, request.slot);
   --in_system_;
   if (cancels_.contains(request.slot)) {
     cancels_.erase(request.slot);

@@ -78,6 +78,7 @@ class World {
     PoolId role;
     MachineId machine;
     Life life = Life::off;
+    const LinkSpec* link = nullptr;  ///< of its machine; null: no bottleneck, no latency
     std::uint32_t egress = kNoResource, ingress = kNoResource;
     RunQueue queue;
     // What computes.
@@ -226,13 +227,8 @@ class World {
   // instances.cpp
   bool instance_due(Instance& in);
   bool batch_ended(Instance& in);
-  CommandKey start_next(Instance& in) {
-    const bool able = in.queue.waiting() > 0 && in.life == Life::ready;
-    const RunQueue::Entry* entry = able ? in.queue.start_next() : nullptr;
-    if (entry == nullptr) return {};
-    begin(in, *entry);
-    return entry->command;
-  }
+  /// Starts what the run queue has next, if anything; tells which enqueue that is.
+  CommandKey start_next(Instance& in);
   void begin(Instance& in, const RunQueue::Entry& entry);
   [[nodiscard]] const predictor::Estimate& cost_of(Instance& in, NodeId node, std::uint32_t shape,
                                                    std::uint32_t batch);
@@ -248,6 +244,7 @@ class World {
   void hold(HandleKey handle, const Instance& in, const RunQueue::Entry& entry, double bytes);
   void drop_handle(HandleRecord& record);
   void provision(const Action& action);
+  [[nodiscard]] const LinkSpec* link_of(MachineId machine) const;
   void make_links(Instance& in);
 
   // faults.cpp

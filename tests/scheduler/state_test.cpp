@@ -7,8 +7,11 @@
 #include <map>
 #include <set>
 #include <tuple>
+#include <vector>
 
+#include "base/append.hpp"
 #include "scheduler/state/ordered_queue.hpp"
+#include "scheduler/state/slot_table.hpp"
 #include "scheduler/state/timer_heap.hpp"
 
 namespace disagfusion::scheduler {
@@ -51,6 +54,38 @@ RC_GTEST_PROP(OrderedQueue, AgreesWithASet, ()) {
     return true;
   });
   RC_ASSERT(expected == plain.end());
+}
+
+RC_GTEST_PROP(SlotTable, GivesTheSlotThatWasReleasedLast, ()) {
+  SlotTable<int> table;
+  std::vector<std::uint32_t> given, released;
+  const int steps = *rc::gen::inRange(1, 500);
+  for (int i = 0; i < steps; ++i) {
+    if (given.empty() || *rc::gen::inRange(0, 10) < 6) {
+      const std::uint32_t expected = released.empty() ? table.size() : released.back();
+      if (!released.empty()) released.pop_back();
+      RC_ASSERT(!table.live(expected));
+      RC_ASSERT(table.allocate() == expected);
+      given.push_back(expected);
+    } else {
+      const auto any = given.begin() + *rc::gen::inRange<std::ptrdiff_t>(0, std::ssize(given));
+      table.release(*any);
+      released.push_back(*any);
+      given.erase(any);
+    }
+    RC_ASSERT(table.live_count() == given.size());
+    for (const std::uint32_t slot : given) RC_ASSERT(table.live(slot));
+    for (const std::uint32_t slot : released) RC_ASSERT(!table.live(slot));
+  }
+}
+
+TEST(Append, IsPushBack) {
+  std::vector<int> values, expected;
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(append(values, i), i);
+    expected.push_back(i);
+  }
+  EXPECT_EQ(values, expected);
 }
 
 RC_GTEST_PROP(TimerHeap, AgreesWithAMap, ()) {
