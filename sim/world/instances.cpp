@@ -229,6 +229,7 @@ void World::provision(const Action& action) {
   in.key = action.instance;
   in.role = action.pool;
   in.cost = nullptr;
+  const bool elsewhere = in.machine != action.machine;
   in.machine = action.machine;
   in.link = link_of(in.machine);
   in.life = Life::provisioning;
@@ -236,7 +237,7 @@ void World::provision(const Action& action) {
   in.drain = {};
   in.up_since = now_;
   in.loss_told = false;
-  if (in.egress == kNoResource) make_links(in);
+  if (in.egress == kNoResource || elsewhere) make_links(in);
   const Duration takes = setup_.machines[in.machine.index()].provision;
   tree_.set(tree_slot(in), now_ + takes, next_sequence());
 }
