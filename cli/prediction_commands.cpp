@@ -117,6 +117,8 @@ int write_all(const Calibration& options, const predictor::Profile& profile,
 }
 
 int run(const Calibration& options) {
+  if (!options.date.empty() && !predictor::is_date(options.date))
+    return report({{"", 0, 0, "--date", "a date such as 2026-11-24", options.date, ""}});
   DiskFiles files;
   const predictor::Catalogue catalogue = catalogue_of(files);
   const auto text = files.read(options.rows);

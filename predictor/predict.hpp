@@ -40,10 +40,10 @@ std::string prediction_text(const PredictOptions& options, const Prediction& pre
 std::string prediction_json(const PredictOptions& options, const Prediction& prediction);
 
 /// Rows in the columns of measured_latencies.csv (any order; id, model, stage, gpu must be there;
-/// further columns are ignored; as in that file, stage encoder is the text encoder alone) to
-/// `id,predicted_s,lo_s,hi_s,source`. A row that cannot be predicted keeps its id, with empty
-/// numbers and `refused: why`. Problems: a missing or doubled column, a row with another number of
-/// fields, text where a number belongs; each with line and column.
+/// as in that file, stage encoder is the text encoder alone) to `id,predicted_s,lo_s,hi_s,source`.
+/// A row that cannot be predicted keeps its id, with empty numbers and `refused: why`. Problems: an
+/// unknown, missing or doubled column, a row with another number of fields, text where a number
+/// belongs; each with line and column.
 Result<std::string> predict_csv(const std::string& text, const std::string& file,
                                 const Catalogue& catalogue, const Profile* profile = nullptr);
 

@@ -5,7 +5,9 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <cstdio>
 
 #include "base/config_parser.hpp"
 #include "base/config_reader.hpp"
@@ -196,6 +198,19 @@ void read_errors(MapReader& root, Profile& profile) {
 }
 
 }  // namespace
+
+bool is_date(const std::string& text) {
+  int year = 0;
+  unsigned month = 0, day = 0;
+  int end = 0;
+  const bool shaped = text.size() == 10 &&
+                      std::sscanf(text.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &end) == 3 &&
+                      end == 10;
+  return shaped && fmt::format("{:04}-{:02}-{:02}", year, month, day) == text &&
+         std::chrono::year_month_day(std::chrono::year(year), std::chrono::month(month),
+                                     std::chrono::day(day))
+             .ok();
+}
 
 std::string profile_yaml(const Profile& profile) {
   const Posterior& posterior = profile.posterior;

@@ -43,6 +43,9 @@ struct Profile {
   std::vector<HeldOutErrors> errors;
 };
 
+/// Whether the text is a day of the calendar, written 2026-11-24.
+bool is_date(const std::string& text);
+
 std::string profile_yaml(const Profile& profile);
 
 /// Strict: unknown keys, wrong types, effects of another form, covariances that are none and

@@ -10,6 +10,19 @@
 namespace disagfusion::predictor {
 namespace {
 
+constexpr const char* kKnownColumns = "a column of measured_latencies.csv or of predict's answers";
+
+/// Those of measured_latencies.csv, what else is read, and what `predict --csv` adds.
+const std::vector<std::string>& known_columns() {
+  static const std::vector<std::string> names = {
+      "id",       "model",        "stage",           "width",    "height",      "frames",
+      "steps",    "batch",        "passes_per_step", "dtype",    "gpu",         "num_gpus",
+      "parallel", "framework",    "seconds",         "quality",  "peak_mem_gb", "split",
+      "notes",    "source",       "offload",         "vae_tile", "predicted_s", "lo_s",
+      "hi_s",     "prompt_tokens"};
+  return names;
+}
+
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(c < 128 ? std::tolower(c) : c); });
@@ -32,6 +45,11 @@ std::uint32_t noted_tokens(const std::string& notes) {
 Columns::Columns(const CsvRow& header, const std::string& file, Problems& problems) {
   for (std::size_t i = 0; i < header.fields.size(); ++i) {
     const CsvField& field = header.fields[i];
+    const std::vector<std::string>& known = known_columns();
+    if (std::find(known.begin(), known.end(), field.text) == known.end())
+      problems.push_back({file, header.line, field.column, field.text, kKnownColumns,
+                          field.text.empty() ? "no name" : field.text,
+                          nearest_name(lower(field.text), known)});
     if (!at_.emplace(field.text, i).second)
       problems.push_back({file, header.line, field.column, field.text, "one column of that name",
                           "a second one", ""});
@@ -60,6 +78,15 @@ std::optional<double> RowReader::number(const char* name) const {
   const auto [stop, error] = std::from_chars(field->text.data(), end, value);
   if (error == std::errc() && stop == end && std::isfinite(value)) return value;
   problems_.push_back({file_, row_.line, field->column, name, "a number", field->text, ""});
+  return std::nullopt;
+}
+
+std::optional<double> RowReader::not_negative(const char* name) const {
+  const auto value = number(name);
+  if (!value || *value >= 0) return value;
+  const CsvField* field = columns_.field(row_, name);
+  problems_.push_back(
+      {file_, row_.line, field->column, name, "a number of at least 0", field->text, ""});
   return std::nullopt;
 }
 
@@ -106,7 +133,9 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
                     streamed == "yes" || streamed == "true";
   options.framework = columns.text(row, "framework");
   options.source = columns.text(row, "source");
-  static_cast<void>(read.number("seconds"));  // may be empty; text there is a mistake
+  // Not asked of a question; what is none there is a mistake all the same.
+  static_cast<void>(read.number("seconds"));
+  static_cast<void>(read.not_negative("peak_mem_gb"));
   return options;
 }
 

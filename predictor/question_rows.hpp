@@ -14,7 +14,8 @@ namespace disagfusion::predictor {
 /// The columns that are read, by name.
 class Columns {
  public:
-  /// Problems: a column twice, one of id, model, stage and gpu missing.
+  /// Problems: a column that nobody knows (with the nearest known one), one twice, one of id,
+  /// model, stage and gpu missing.
   Columns(const CsvRow& header, const std::string& file, Problems& problems);
   /// The field, or none where the column is missing or the field is empty.
   [[nodiscard]] const CsvField* field(const CsvRow& row, const char* name) const;
@@ -32,6 +33,7 @@ class RowReader {
 
   /// The number; nothing where the field is missing, empty or (with a Problem) no number.
   [[nodiscard]] std::optional<double> number(const char* name) const;
+  [[nodiscard]] std::optional<double> not_negative(const char* name) const;
   [[nodiscard]] std::optional<std::uint32_t> count(const char* name) const;
 
  private:

@@ -129,6 +129,8 @@ class CommandLine(unittest.TestCase):
                      because="z.csv:2:28: seconds: expected measured seconds above 0, got 0")
         self.refused("calibrate", self.write("u.csv", header + "a,flux.1-dev,dit_step,L40S,800\n"), "-o", "p.yaml",
                      because="milliseconds")
+        self.refused("calibrate", self.write("d.csv", header + "a,flux.1-dev,dit_step,L40S,0.8\n"), "--date", "2026-02-30",
+                     "-o", "p.yaml", because="--date: expected a date such as 2026-11-24, got 2026-02-30")
         self.refused("calibrate", self.write("m.csv", header + "a,flux.1-dex,dit_step,L40S,0.8\n"), "-o", "p.yaml",
                      because="did you mean")
 

@@ -282,6 +282,30 @@ TEST(CalibrateRows, BadInputIsALineEach) {
               HasSubstr("milliseconds"));
 }
 
+TEST(CalibrateRows, EveryColumnIsKnownAndRead) {
+  const auto problems = [](const std::string& text) {
+    const auto read = read_measured_rows(text, "rows.csv", flux_on_h100(), priors());
+    return read ? "none" : text_of(read.error());
+  };
+  const std::string header = "id,model,stage,gpu,seconds,";
+  const std::string row = "\na,flux,dit_step,H100-SXM,0.2,";
+  EXPECT_THAT(problems(header + "widht" + row + "1024\n"),
+              HasSubstr("rows.csv:1:28: widht: expected a column"));
+  EXPECT_THAT(problems(header + "widht" + row + "1024\n"), HasSubstr("did you mean 'width'?"));
+  EXPECT_EQ(problems(header + "peak_mem_gb" + row + "31.5\n"), "none");
+  EXPECT_THAT(problems(header + "peak_mem_gb" + row + "nan\n"),
+              HasSubstr("rows.csv:2:30: peak_mem_gb: expected a number, got nan"));
+  EXPECT_THAT(problems(header + "peak_mem_gb" + row + "-3\n"), HasSubstr("at least 0, got -3"));
+}
+
+TEST(Profile, DatesAreDaysOfTheCalendar) {
+  EXPECT_TRUE(is_date("2026-11-24"));
+  EXPECT_TRUE(is_date("2028-02-29"));
+  for (const char* text : {"", "yesterday", "2026-02-30", "2026-13-01", "2026-1-1", "26-11-24",
+                           "2026-11-24 ", "+026-11-24"})
+    EXPECT_FALSE(is_date(text)) << text;
+}
+
 TEST(CalibrateRows, ReferenceRowsAreLeftOut) {
   const auto read = read_measured_rows(
       "id,model,stage,gpu,seconds,split\na,flux,dit_step,H100-SXM,0.2,calibrate\n"
