@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <map>
 
 #include "base/config_parser.hpp"
 #include "base/config_reader.hpp"
@@ -199,6 +200,26 @@ void read_errors(MapReader& root, Profile& profile) {
 
 }  // namespace
 
+std::size_t common_effects() {
+  std::size_t count = 0;
+  for (const Effect& effect : effects()) count += effect.pooled ? 0 : 1;
+  return count;
+}
+
+bool intervals_judged(const Profile& profile, Group group) {
+  const bool continued = profile.sha256.size() > 1;
+  if (!continued && profile.diagnostics.rank < common_effects()) return false;
+  const auto counts_in = [group](const std::string& stages) {
+    if (stages == "streamed weights") return group == Group::streamed;
+    return group == (stages == "dit and end_to_end" ? Group::dit : Group::other);
+  };
+  std::map<std::string, std::size_t> rows;
+  for (const HeldOutErrors& errors : profile.errors)
+    if (counts_in(errors.stages)) rows[errors.left_out] += errors.rows;
+  return std::any_of(rows.begin(), rows.end(),
+                     [](const auto& each) { return each.second >= kFewestHeldOut; });
+}
+
 bool is_date(const std::string& text) {
   int year = 0;
   unsigned month = 0, day = 0;
@@ -227,7 +248,8 @@ std::string profile_yaml(const Profile& profile) {
   text +=
       "# On rows that the fit had not seen: |predicted / measured - 1|, share inside 5-95 "
       "%.\nerrors:";
-  if (profile.errors.empty()) text += " []";
+  if (profile.errors.empty())
+    text += " []  # too few rows to leave any out: the intervals are the priors'";
   text += "\n";
   for (const HeldOutErrors& e : profile.errors)
     text += fmt::format(
