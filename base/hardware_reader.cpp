@@ -13,14 +13,27 @@ std::string shipped_path(const std::string& name) {
   return std::string(kShippedPrefix) + "hardware/" + name + ".yaml";
 }
 
+// About ten times the most that a GPU of today has: beyond it the unit was mistaken.
+constexpr double kMostPlain = 1e5;  // TFLOP/s, watts
+constexpr double kMostMemory = 10e12;
+constexpr double kMostBandwidth = 100e12;
+
+/// `value`, or 0 with a Problem where it is more than any GPU has.
+double at_most(double value, double most, const char* text, MapReader& map, const char* key) {
+  if (value <= most) return value;
+  map.wrong(key, text, map.node().find(key).shown());
+  return 0;
+}
+
 double read_number(MapReader& map, const char* key, GpuUnit unit) {
   switch (unit) {
     case GpuUnit::plain:
-      return map.get(key, as_number(0, 1e9), 0.0);
+      return map.get(key, as_number(0, kMostPlain), 0.0);
     case GpuUnit::bytes:
-      return map.get(key, as_bytes(), 0.0);
+      return at_most(map.get(key, as_bytes(), 0.0), kMostMemory, "at most 10 TB", map, key);
     case GpuUnit::bandwidth:
-      return map.get(key, as_bandwidth(), 0.0);
+      return at_most(map.get(key, as_bandwidth(), 0.0), kMostBandwidth, "at most 100 TB/s", map,
+                     key);
     case GpuUnit::price:
       return map.get(key, as_price(), 0.0);
   }
@@ -88,6 +101,11 @@ bool HardwareReader::require(const std::string& name, const Place& place) {
 }
 
 Result<GpuSpec> load_shipped_gpu(const std::string& name, FileSource& files) {
+  const std::vector<std::string> known = files.shipped_names("hardware");
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    return fail(Problem{"", 0, 0, "gpu",
+                        "a GPU type of configs/hardware or the path of a data sheet", name,
+                        nearest_name(name, known)});
   Loading loading(files);
   Problems none;
   MapReader nothing(ConfigNode{}, none);

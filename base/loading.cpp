@@ -14,8 +14,9 @@ ConfigNode Loading::read_config(const std::string& path, const Place& named_at,
                                 const std::string& what) {
   auto text = files.read(path);
   if (!text) {
-    const std::string got =
-        named_at.line == 0 ? text.error() : fmt::format("{} ({})", path, text.error());
+    const std::string got = named_at.line == 0 && !named_at.file.empty()
+                                ? text.error()
+                                : fmt::format("{} ({})", path, text.error());
     problems.push_back(problem_at(named_at, what, got));
     return {};
   }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMostStages = 64;
 constexpr std::size_t kMostModels = 256;
+constexpr const char* kListedModel = "a model of configs/models, a path or a map";
 
 const std::vector<std::string> kKindNames{"encoder", "image_encoder", "dit", "decoder", "other"};
 
@@ -161,13 +162,13 @@ std::string shipped_path(const std::string& name) {
   return std::string(kShippedPrefix) + "models/" + name + ".yaml";
 }
 
-/// A model named where `place` is; invalid names are Problems there.
+/// A model named where `place` is; names that are none of the shipped ones, as `expected` says, are
+/// Problems there.
 std::optional<ModelSpec> read_shipped(const std::string& name, const Place& place,
-                                      Loading& loading) {
+                                      const char* expected, Loading& loading) {
   const std::vector<std::string> known = loading.files.shipped_names("models");
   if (std::find(known.begin(), known.end(), name) == known.end()) {
-    loading.problems.push_back(problem_at(place, "a model of configs/models, a path or a map", name,
-                                          nearest_name(name, known)));
+    loading.problems.push_back(problem_at(place, expected, name, nearest_name(name, known)));
     return std::nullopt;
   }
   const ConfigNode root = loading.read_config(shipped_path(name), place, "a readable model file");
@@ -180,11 +181,11 @@ std::optional<ModelSpec> read_shipped(const std::string& name, const Place& plac
 std::optional<ModelSpec> read_one(const ConfigNode& node, Loading& loading) {
   if (node.is_map()) return read_model(node, loading.problems);
   if (!node.is_text() || node.text().empty()) {
-    loading.problems.push_back(
-        problem_at(node.place(), "a model of configs/models, a path or a map", node.shown()));
+    loading.problems.push_back(problem_at(node.place(), kListedModel, node.shown()));
     return std::nullopt;
   }
-  if (!names_a_file(node.text())) return read_shipped(node.text(), node.place(), loading);
+  if (!names_a_file(node.text()))
+    return read_shipped(node.text(), node.place(), kListedModel, loading);
   const std::string path = resolve_path(node.place().file, node.text());
   const ConfigNode root = loading.read_config(path, node.place(), "a readable model file");
   if (!root.valid()) return std::nullopt;
@@ -240,7 +241,8 @@ std::vector<ModelSpec> read_models(MapReader& root, Loading& loading) {
 
 Result<ModelSpec> load_shipped_model(const std::string& name, FileSource& files) {
   Loading loading(files);
-  auto model = read_shipped(name, Place{"", "model", 0, 0}, loading);
+  auto model = read_shipped(name, Place{"", "model", 0, 0},
+                            "a model of configs/models or the path of a model file", loading);
   if (!loading.problems.empty()) return fail(loading.sorted_problems());
   return *model;
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
+#include <tuple>
 
 namespace disagfusion {
 
@@ -16,6 +18,37 @@ std::string on_one_line(const std::string& text) {
   constexpr std::size_t kLongest = 160;
   if (line.size() > kLongest) line = line.substr(0, kLongest - 3) + "...";
   return line;
+}
+
+/// Edits that make one name of the other: a letter more, less or other, or two neighbours swapped.
+std::size_t edits_between(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> before, last, row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    before = std::exchange(last, row);
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t other = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({other, last[j] + 1, row[j - 1] + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        row[j] = std::min(row[j], before[j - 2] + 1);
+    }
+  }
+  return row.back();
+}
+
+std::size_t common_beginning(const std::string& a, const std::string& b) {
+  std::size_t length = 0;
+  while (length < a.size() && length < b.size() && a[length] == b[length]) ++length;
+  return length;
+}
+
+/// How far a name may be from what was written: a third of it, and where they do not even begin
+/// alike a quarter.
+std::size_t most_edits(const std::string& name, bool alike) {
+  if (!alike) return std::max<std::size_t>(1, name.size() / 4);
+  constexpr std::size_t kShort = 3;
+  return name.size() <= kShort ? 1 : std::max<std::size_t>(2, name.size() / 3);
 }
 
 }  // namespace
@@ -38,25 +71,21 @@ std::string nearest_name(const std::string& name, const std::vector<std::string>
   for (const std::string& candidate : known) {
     if (name.size() >= kBeginning && candidate.starts_with(name)) return candidate;
   }
+  // Nearest first: fewest edits (to "H100" of "H100-SXM" as well), longest common beginning, fewest
+  // edits to the whole.
+  using Distance = std::tuple<std::size_t, std::size_t, std::size_t>;
+  std::optional<Distance> best_distance;
   std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
   for (const std::string& candidate : known) {
-    // Levenshtein distance, one row at a time.
-    std::vector<std::size_t> row(candidate.size() + 1);
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < name.size(); ++i) {
-      std::size_t diagonal = row[0];
-      row[0] = i + 1;
-      for (std::size_t j = 0; j < candidate.size(); ++j) {
-        const std::size_t substitution = diagonal + (name[i] == candidate[j] ? 0 : 1);
-        diagonal = row[j + 1];
-        row[j + 1] = std::min({substitution, row[j] + 1, row[j + 1] + 1});
-      }
-    }
-    if (row.back() < best_distance) {
-      best_distance = row.back();
-      best = candidate;
-    }
+    const std::size_t whole = edits_between(name, candidate);
+    const std::string family = candidate.substr(0, candidate.find('-'));
+    const std::size_t nearest = std::min(whole, edits_between(name, family));
+    const std::size_t alike = common_beginning(name, candidate);
+    if (nearest > most_edits(name, alike > 0)) continue;
+    const Distance distance{nearest, name.size() - alike, whole};
+    if (best_distance && *best_distance <= distance) continue;
+    best_distance = distance;
+    best = candidate;
   }
   return best;
 }

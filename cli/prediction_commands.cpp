@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <ctime>
@@ -49,6 +50,16 @@ Result<std::optional<predictor::Profile>> load_profile(const std::string& path, 
   return std::optional<predictor::Profile>(std::move(*profile));
 }
 
+/// What is in no file is in an option.
+Problems of_options(Problems problems) {
+  for (Problem& problem : problems) {
+    if (!problem.file.empty()) continue;
+    std::replace(problem.path.begin(), problem.path.end(), '_', '-');
+    problem.path = "--" + problem.path;
+  }
+  return problems;
+}
+
 int predict_rows(const Options& options, const predictor::Catalogue& catalogue,
                  const predictor::Profile* profile, FileSource& files) {
   const auto text = files.read(options.csv);
@@ -67,10 +78,7 @@ int run(const Options& options) {
   const predictor::Profile* const profile = *loaded ? &**loaded : nullptr;
   if (!options.csv.empty()) return predict_rows(options, catalogue, profile, files);
   predictor::Prediction prediction = predictor::predict(options.one, catalogue, profile);
-  if (!prediction.refused.empty()) {
-    std::fprintf(stderr, "predict: %s\n", prediction.refused.c_str());
-    return kBadInput;
-  }
+  if (!prediction.problems.empty()) return report(of_options(std::move(prediction.problems)));
   if (profile != nullptr)
     prediction.advice = predictor::helpful_measurement(options.one, catalogue, *profile);
   const std::string text = options.json
@@ -117,6 +125,8 @@ int write_all(const Calibration& options, const predictor::Profile& profile,
 }
 
 int run(const Calibration& options) {
+  if (!options.date.empty() && !predictor::is_date(options.date))
+    return report({{"", 0, 0, "--date", "a date such as 2026-11-24", options.date, ""}});
   DiskFiles files;
   const predictor::Catalogue catalogue = catalogue_of(files);
   const auto text = files.read(options.rows);
@@ -140,6 +150,8 @@ int run(const Calibration& options) {
     return status;
   std::printf("%s: %zu rows fitted, %zu left out as reference\n", options.out.c_str(),
               rows->observations.size(), rows->left_out);
+  if (const std::string doubt = predictor::doubt_of(*profile); !doubt.empty())
+    std::fprintf(stderr, "%s: %s\n", options.out.c_str(), doubt.c_str());
   return kDone;
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/sha256.hpp"
@@ -48,11 +49,13 @@ class RowsReader {
   void read(const CsvRow& row, MeasuredRows& rows);
 
  private:
-  void problem(const CsvRow& row, const char* column, std::string expected, std::string got) const {
-    const CsvField* field = columns_.field(row, column);
+  void problem(const CsvRow& row, const std::string& column, std::string expected, std::string got,
+               std::string nearest = {}) const {
+    const CsvField* field = columns_.field(row, column.c_str());
     problems_.push_back({file_, row.line, field == nullptr ? 1 : field->column, column,
-                         std::move(expected), std::move(got), ""});
+                         std::move(expected), std::move(got), std::move(nearest)});
   }
+  void refuse(const CsvRow& row, const Problems& why);
   [[nodiscard]] std::optional<double> seconds(const CsvRow& row) const;
   void check_twins(const CsvRow& row, double seconds);
   void check_units(const CsvRow& row, const Observation& observation) const;
@@ -63,8 +66,20 @@ class RowsReader {
   const Posterior& expected_;
   Problems& problems_;
   std::map<std::string, int> lines_by_id_;
+  std::set<std::string> told_;                                ///< of files that rows name
   std::map<std::string, std::pair<int, double>> by_setting_;  ///< line and seconds
 };
+
+/// What is wrong in a file that several rows name is told once.
+void RowsReader::refuse(const CsvRow& row, const Problems& why) {
+  for (const Problem& each : why) {
+    if (each.file.empty()) {
+      problem(row, column_of(each.path), each.expected, each.got, each.nearest);
+    } else if (told_.insert(each.text()).second) {
+      problems_.push_back(each);
+    }
+  }
+}
 
 std::optional<double> RowsReader::seconds(const CsvRow& row) const {
   const std::size_t before = problems_.size();
@@ -117,11 +132,7 @@ void RowsReader::read(const CsvRow& row, MeasuredRows& rows) {
   if (problems_.size() > before) return;
   const auto measured = seconds(row);
   const auto question = question_of(options, catalogue_);
-  if (!question) {
-    const Refusal& refusal = question.error();
-    problem(row, refusal.field.empty() ? "stage" : refusal.field.c_str(),
-            "a row that can be fitted", refusal.why);
-  }
+  if (!question) refuse(row, question.error());
   if (!question || !measured) return;
   check_twins(row, *measured);
   const Setting& setting = question->setting;
@@ -295,6 +306,19 @@ Result<Profile> calibrate(const MeasuredRows& rows, const std::string& file,
   note_seen(observations, profile);
   if (options.prior == nullptr) cross_validate(rows, options, profile);
   return profile;
+}
+
+std::string doubt_of(const Profile& profile) {
+  if (intervals_judged(profile, Group::dit) || intervals_judged(profile, Group::other) ||
+      intervals_judged(profile, Group::streamed))
+    return {};
+  const Diagnostics& found = profile.diagnostics;
+  std::string text = fmt::format(
+      "rank {} of {} parameters ({} {}, {} effects common to all settings): the priors "
+      "decide most; intervals are theirs",
+      found.rank, found.parameters, found.rows, found.rows == 1 ? "row" : "rows", common_effects());
+  if (profile.errors.empty()) text += ", and no row could be held out to check them";
+  return text;
 }
 
 std::string held_out_csv(const std::vector<std::vector<HeldOut>>& held_out,

@@ -42,6 +42,10 @@ struct CalibrateOptions {
 Result<Profile> calibrate(const MeasuredRows& rows, const std::string& file,
                           const CalibrateOptions& options);
 
+/// What a user must know who takes the profile's intervals for measured ones; empty where held-out
+/// rows judged them.
+std::string doubt_of(const Profile& profile);
+
 /// `id,left_out,stage,model,gpu,layout,framework,streamed,measured_s,predicted_s,lo_s,hi_s,
 /// constant_utilisation_s,nearest_neighbour_s` of every held-out row. Each interval's reach comes
 /// from the other groups' rows alone.

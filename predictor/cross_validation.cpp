@@ -11,7 +11,6 @@ namespace {
 
 constexpr double kNormal95 = 1.6448536269514722;
 constexpr double kCoverage = 0.9;
-constexpr std::size_t kFewest = 10;
 
 const std::string& group_name(const Observation& row, LeftOut what) {
   if (what == LeftOut::model) return row.model;
@@ -75,7 +74,7 @@ double conformal_factor(const std::vector<HeldOut>& held_out, const std::vector<
   for (const HeldOut& held : held_out)
     if (rows[held.row].group == group)
       scores.push_back(std::abs(held.error) / held.predicted.row_sd);
-  if (scores.size() < kFewest) return kNormal95;
+  if (scores.size() < kFewestHeldOut) return kNormal95;
   std::sort(scores.begin(), scores.end());
   const auto rank =
       static_cast<std::size_t>(std::ceil(kCoverage * static_cast<double>(scores.size() + 1)));

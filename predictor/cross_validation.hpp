@@ -27,9 +27,12 @@ struct HeldOut {
 /// source only those whose model and GPU the others have too. In the order of the rows.
 std::vector<HeldOut> leave_out(const std::vector<Observation>& rows, LeftOut what);
 
+/// Held-out rows that it takes to set the reach of intervals.
+inline constexpr std::size_t kFewestHeldOut = 10;
+
 /// Share of |z| that a normal interval of 90 % must reach so that it covers 90 % of `held_out`:
 /// the ceil(0.9 (n + 1))-th smallest |error| / row_sd (split conformal prediction, Vovk et al.
-/// 2005), of one group of stages. 1.645 where there are fewer than 10 rows.
+/// 2005), of one group of stages. 1.645 where there are fewer than kFewestHeldOut.
 double conformal_factor(const std::vector<HeldOut>& held_out, const std::vector<Observation>& rows,
                         Group group);
 

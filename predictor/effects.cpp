@@ -241,6 +241,14 @@ void add_rest(const Architecture& model, const GpuSpec& gpu, const Work& work,
 
 const std::array<Effect, kEffects>& effects() { return kTable; }
 
+bool is_of_frameworks(std::uint8_t effect) {
+  return effect == Named("framework").number || effect == Named("call_framework").number ||
+         effect == Named("elementwise_framework").number ||
+         effect == Named("launch_framework").number ||
+         effect == Named("text_launch_framework").number ||
+         effect == Named("vae_whole_framework").number;
+}
+
 std::vector<Term> terms_of(const Architecture& model, const GpuSpec& gpu, const Work& work,
                            const Setting& setting) {
   Terms terms;

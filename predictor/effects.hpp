@@ -40,6 +40,9 @@ inline constexpr std::size_t kEffects = 52;
 /// By number; the names are unique and appear in profiles.
 const std::array<Effect, kEffects>& effects();
 
+/// Whether the levels of an effect are frameworks.
+bool is_of_frameworks(std::uint8_t effect);
+
 /// All terms of a question. What is not stated has
 /// the level "unstated": rows and questions that leave out the same belong together.
 std::vector<Term> terms_of(const Architecture& model, const GpuSpec& gpu, const Work& work,

@@ -11,6 +11,16 @@ namespace disagfusion::predictor {
 namespace {
 
 using Vector = Eigen::Matrix<double, static_cast<int>(kCoefficients), 1>;
+constexpr double kNormal95 = 1.6448536269514722;
+
+/// What is not stated is no framework that could have been seen.
+bool is_new_framework(const std::string& framework, const Posterior& posterior) {
+  if (framework.empty()) return false;
+  const std::string level = framework_of(framework);
+  for (const auto& [effect, name] : posterior.keys)
+    if (name == level && is_of_frameworks(effect)) return false;
+  return true;
+}
 
 }  // namespace
 
@@ -21,12 +31,16 @@ FittedStage::FittedStage(const Profile& profile, const Architecture& model, cons
   factors_ = factors_of(belief.logarithms);
   covariance_ = belief.covariance;
   const auto group = static_cast<std::size_t>(group_of(like.asked, like.offload));
-  noise_variance_ = std::pow(profile.posterior.noise[group], 2);
+  // More GPUs than a node has: the interval reaches to where those beyond it bring nothing.
+  const double reach_beyond = portable_log(beyond_a_node(like)) / kNormal95;
+  noise_variance_ = std::pow(profile.posterior.noise[group], 2) + reach_beyond * reach_beyond;
   const Seen& seen = profile.seen[group];
   const std::string layout = layout_class(like.layout);
   unseen_.gpu = !seen.gpus.contains(setting.gpu);
   unseen_.model = !seen.models.contains(setting.model);
-  unseen_.layout = !layout.empty() && !seen.layouts.contains(layout);
+  unseen_.framework = is_new_framework(setting.framework, profile.posterior);
+  unseen_.layout =
+      !layout.empty() && (like.layout.gpus() > kNodeGpus || !seen.layouts.contains(layout));
   const auto& reach = profile.reach[group];
   reach_ = reach[0];
   if (unseen_.gpu) reach_ = std::max(reach_, reach[1]);
@@ -41,12 +55,23 @@ FittedSeconds FittedStage::answer(const Features& features) const {
   return {timing.seconds, timing.seconds / wide, timing.seconds * wide, timing.parts};
 }
 
+double beyond_a_node(const Work& work) {
+  if (!has_dit(work.asked)) return 1;
+  return std::max(1.0, static_cast<double>(work.layout.gpus()) / kNodeGpus);
+}
+
+std::string layout_text(const Layout& layout) {
+  const std::string ways = layout_class(layout);
+  return layout.gpus() > kNodeGpus ? fmt::format("{} over {} GPUs", ways, layout.gpus()) : ways;
+}
+
 std::string source_text(const Unseen& unseen, const Setting& setting, const Layout& layout) {
   if (!unseen.any()) return "fitted";
   std::vector<std::string> what;
   if (unseen.gpu) what.push_back("GPU " + setting.gpu);
   if (unseen.model) what.push_back("model " + setting.model);
-  if (unseen.layout) what.push_back("layout " + layout_class(layout));
+  if (unseen.framework) what.push_back("framework " + setting.framework);
+  if (unseen.layout) what.push_back("layout " + layout_text(layout));
   return fmt::format("extrapolated: {} not measured", fmt::join(what, " and "));
 }
 

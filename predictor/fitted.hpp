@@ -1,5 +1,5 @@
-// The fitted form: seconds with an interval from a profile, and which of GPU, model and layout the
-// profile's rows never had.
+// The fitted form: seconds with an interval from a profile, and which of GPU, model, framework and
+// layout the profile's rows never had.
 #pragma once
 
 #include <Eigen/Core>
@@ -11,8 +11,8 @@ namespace disagfusion::predictor {
 
 /// What a question has that no row of its group of stages had.
 struct Unseen {
-  bool gpu = false, model = false, layout = false;
-  [[nodiscard]] bool any() const { return gpu || model || layout; }
+  bool gpu = false, model = false, framework = false, layout = false;
+  [[nodiscard]] bool any() const { return gpu || model || framework || layout; }
 };
 
 struct FittedSeconds {
@@ -38,6 +38,13 @@ class FittedStage {
   double noise_variance_ = 0, reach_ = 0;
   Unseen unseen_;
 };
+
+/// How many times more GPUs than a node of the published rows has a layout spreads DiT steps over;
+/// at least 1.
+double beyond_a_node(const Work& work);
+
+/// "ulysses", or "ulysses over 16 GPUs" where they are more than the published rows' nodes have.
+std::string layout_text(const Layout& layout);
 
 /// "fitted", or "extrapolated: GPU A10 and layout ring not measured".
 std::string source_text(const Unseen& unseen, const Setting& setting, const Layout& layout);

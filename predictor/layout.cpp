@@ -1,7 +1,6 @@
 #include "predictor/layout.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 
 namespace disagfusion::predictor {
@@ -9,34 +8,42 @@ namespace {
 
 constexpr std::uint32_t kMostGpus = 4096;
 
-void count_in(const std::string& name, std::uint32_t count, Layout& layout) {
-  const auto grow = [count](std::uint32_t& ways) { ways = std::min(kMostGpus, ways * count); };
-  if (name == "ulysses" || name == "usp" || name == "sp") grow(layout.ulysses);
-  if (name == "ring") grow(layout.ring);
-  if (name == "pipefusion" || name == "pp") grow(layout.pipeline);
-  if (name == "tp") grow(layout.tensor);
-  if (name == "cfg") grow(layout.guidance);
-  if (name == "vae") layout.vae = count;
+/// One part of a layout, such as "ulysses4" or "fsdp"; false for what is none.
+bool take_part(const std::string& part, Layout& layout) {
+  if (part == "fsdp" || part == "hsdp") return layout.sharded = true;
+  const std::size_t digits = std::min(part.find_first_of("0123456789"), part.size());
+  const std::string name = part.substr(0, digits);
+  const char* const end = part.data() + part.size();
+  std::uint32_t count = 0;
+  const auto [stop, error] = std::from_chars(part.data() + digits, end, count);
+  if (error != std::errc() || stop != end || count == 0 || count > kMostGpus) return false;
+  const auto grow = [count](std::uint32_t& ways) {
+    ways *= count;
+    return ways <= kMostGpus;
+  };
+  if (name == "ulysses" || name == "usp" || name == "sp") return grow(layout.ulysses);
+  if (name == "ring") return grow(layout.ring);
+  if (name == "pipefusion" || name == "pp") return grow(layout.pipeline);
+  if (name == "tp") return grow(layout.tensor);
+  if (name == "cfg") return grow(layout.guidance);
+  if (name == "vae") return grow(layout.vae);
+  return false;
 }
 
 }  // namespace
 
-Layout parse_layout(const std::string& text) {
+std::optional<Layout> parse_layout(const std::string& text) {
   Layout layout;
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t word = at;
-    while (at < text.size() && std::isalpha(static_cast<unsigned char>(text[at])) != 0) ++at;
-    std::string name = text.substr(word, at - word);
-    if (name.starts_with('x') && name.size() > 1) name.erase(0, 1);  // the x of "cfg2xring2"
-    if (name == "fsdp" || name == "hsdp") layout.sharded = true;
-    std::uint32_t count = 0;
-    const auto [stop, error] = std::from_chars(text.data() + at, text.data() + text.size(), count);
-    at = static_cast<std::size_t>(stop - text.data());
-    if (at == word) ++at;  // a separator
-    if (error == std::errc() && count > 0 && count <= kMostGpus) count_in(name, count, layout);
+  if (text.empty() || text == "none" || text == "disagg" || text == "colocated") return layout;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find_first_of("x+", at), text.size());
+    if (!take_part(text.substr(at, end - at), layout)) return std::nullopt;
+    at = end + 1;
   }
-  return layout;
+  // Doubles: each count is at most 4096, their product need not fit a whole number.
+  const double gpus =
+      1.0 * layout.ulysses * layout.ring * layout.pipeline * layout.tensor * layout.guidance;
+  return gpus <= kMostGpus ? std::optional(layout) : std::nullopt;
 }
 
 std::string layout_class(const Layout& layout) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace disagfusion::predictor {
@@ -22,9 +23,18 @@ struct Layout {
   bool operator==(const Layout&) const = default;
 };
 
+/// The forms of parse_layout, for messages.
+inline constexpr const char* kLayoutForms =
+    "none, or of ulysses4, usp4, sp4, ring4, pipefusion4, pp4, tp4, cfg2, vae4, fsdp, hsdp some "
+    "joined by x or +";
+
 /// Reads a layout as the published table writes it: "none", "usp4+fsdp", "cfg2xulysses2xring2",
-/// "ulysses2+hsdp+vae2". Unknown words count nothing.
-Layout parse_layout(const std::string& text);
+/// "ulysses2+hsdp+vae2". "", "disagg" and "colocated", which say where other stages ran, are one
+/// GPU. Nothing for any other word, a count of 0 and more than 4096 GPUs.
+std::optional<Layout> parse_layout(const std::string& text);
+
+/// GPUs of a node of the published rows: how a layout grows beyond them was never measured.
+inline constexpr std::uint32_t kNodeGpus = 8;
 
 /// The ways of sharing in use, in one word a way: "ulysses", "ring+guidance"; "" on one GPU.
 std::string layout_class(const Layout& layout);

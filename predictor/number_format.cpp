@@ -27,6 +27,30 @@ double bytes_per_parameter(NumberFormat format) {
   return 2.0;
 }
 
+const char* name_of(NumberFormat format) {
+  switch (format) {
+    case NumberFormat::bf16:
+      return "bf16";
+    case NumberFormat::fp16:
+      return "fp16";
+    case NumberFormat::fp16acc:
+      return "fp16acc";
+    case NumberFormat::fp8:
+      return "fp8";
+    case NumberFormat::int8:
+      return "int8";
+    case NumberFormat::fp4:
+      return "fp4";
+  }
+  return "bf16";
+}
+
+NumberFormat computed_in(const GpuSpec& gpu, NumberFormat format) {
+  if (format == NumberFormat::fp4 && gpu.fp4_dense_tflops <= 0) format = NumberFormat::fp8;
+  if (format == NumberFormat::fp8 && gpu.fp8_dense_tflops <= 0) format = NumberFormat::bf16;
+  return format;
+}
+
 double peak_16bit(const GpuSpec& gpu) {
   const double tflops = gpu.bf16_dense_tflops > 0 ? gpu.bf16_dense_tflops : gpu.fp16_dense_tflops;
   return tflops * 1e12;

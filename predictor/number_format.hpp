@@ -24,6 +24,13 @@ double bytes_per_parameter(NumberFormat format);
 /// Dense peak of 16-bit matrix products, FLOP/s; 0 when the data sheet is unknown.
 double peak_16bit(const GpuSpec& gpu);
 
+/// The format whose rate matrix products in `format` run at: the next wider one where the GPU's
+/// data sheet has no figure (int8 is taken at twice the 16-bit rate of any).
+NumberFormat computed_in(const GpuSpec& gpu, NumberFormat format);
+
+/// As in kNumberFormatNames.
+const char* name_of(NumberFormat format);
+
 /// Dense peak of matrix products in `format`, FLOP/s. Where the GPU has no units for it (fp8 on
 /// Ampere) or the rate is unknown, that of the next wider format: weights shrink, compute does not.
 double peak_of(const GpuSpec& gpu, NumberFormat format);

@@ -73,6 +73,21 @@ void by_roofline(const Question& question, Prediction& prediction) {
   prediction.lo_s = prediction.seconds * spread.lo;
   prediction.hi_s = prediction.seconds * spread.hi;
   prediction.source = "roofline";
+  const double nodes = beyond_a_node(question.work);
+  if (nodes <= 1) return;
+  prediction.lo_s /= nodes;
+  prediction.hi_s *= nodes;
+  prediction.source += fmt::format("; layout {} not measured", layout_text(question.work.layout));
+}
+
+/// Whether other formats than the one asked for set the pace, for `source`.
+std::string rate_note(const Question& question) {
+  const NumberFormat asked = question.work.format;
+  const NumberFormat computed = computed_in(question.gpu, asked);
+  if (!has_dit(question.work.asked) || computed == asked) return {};
+  return fmt::format("; {} computes at the {} rate: no {} figure for {}", name_of(asked),
+                     computed == NumberFormat::bf16 ? "16-bit" : name_of(computed), name_of(asked),
+                     question.gpu.name);
 }
 
 void by_profile(const Question& question, const Profile& profile, Prediction& prediction) {
@@ -85,6 +100,8 @@ void by_profile(const Question& question, const Profile& profile, Prediction& pr
   prediction.hi_s = answer.hi_s;
   prediction.parts = answer.parts;
   prediction.source = source_text(stage.unseen(), question.setting, question.work.layout);
+  if (!intervals_judged(profile, group_of(question.work.asked, question.work.offload)))
+    prediction.source += "; interval by the priors, not checked on rows held out";
 }
 
 Prediction answer_to(const Question& question, const Profile* profile) {
@@ -102,10 +119,18 @@ Prediction answer_to(const Question& question, const Profile* profile) {
     by_profile(question, *profile, prediction);
   else
     by_roofline(question, prediction);
+  prediction.source += rate_note(question);
   if (prediction.offload_assumed) prediction.source += "; offload assumed: weights do not fit";
   if (prediction.gpu_memory_bytes > 0 && prediction.memory_bytes > prediction.gpu_memory_bytes)
     prediction.source += "; activations do not fit either";
   return prediction;
+}
+
+/// Problems in a field of a table; those of a model's or GPU's own file keep their place.
+std::string on_one_line(const Problems& problems) {
+  std::string line;
+  for (const Problem& problem : problems) line += (line.empty() ? "" : "; ") + problem.text();
+  return line;
 }
 
 Candidate candidate_of(const Question& question) {
@@ -121,7 +146,8 @@ Prediction predict(const PredictOptions& options, const Catalogue& catalogue,
   const auto question = question_of(options, catalogue);
   if (question) return answer_to(*question, profile);
   Prediction refused;
-  refused.refused = question.error().why;
+  refused.problems = question.error();
+  refused.refused = on_one_line(refused.problems);
   return refused;
 }
 
@@ -230,24 +256,31 @@ Result<std::string> predict_csv(const std::string& text, const std::string& file
   if (!rows) return tl::unexpected<Problems>(std::move(rows.error()));
   Problems problems;
   const Columns columns(rows->front(), file, problems);
+  if (problems.empty() && rows->size() == 1)
+    problems.push_back({file, 1, 1, "", "rows to predict", "a header alone", ""});
   if (!problems.empty()) return fail(std::move(problems));
   const Catalogue cached = remembering(catalogue);
   std::string out = "id,predicted_s,lo_s,hi_s,source\n";
   for (std::size_t i = 1; i < rows->size(); ++i) {
     const CsvRow& row = (*rows)[i];
-    const std::size_t before = problems.size();
-    const PredictOptions options = options_of(columns, row, file, problems);
-    if (problems.size() > before) continue;
-    const Prediction answer = predict(options, cached, profile);
     const std::string id = csv_field(columns.text(row, "id"));
-    if (answer.refused.empty()) {
+    Problems refused;
+    const PredictOptions options = options_of(columns, row, "", refused);
+    for (Problem& problem : refused) problem.line = 0;
+    Prediction answer;
+    if (refused.empty()) {
+      answer = predict(options, cached, profile);
+      refused = std::move(answer.problems);
+    }
+    if (refused.empty()) {
       out += fmt::format("{},{:.6g},{:.6g},{:.6g},{}\n", id, answer.seconds, answer.lo_s,
                          answer.hi_s, csv_field(answer.source));
     } else {
-      out += fmt::format("{},,,,{}\n", id, csv_field("refused: " + answer.refused));
+      for (Problem& problem : refused)
+        if (problem.file.empty()) problem.path = column_of(problem.path);
+      out += fmt::format("{},,,,{}\n", id, csv_field("refused: " + on_one_line(refused)));
     }
   }
-  if (!problems.empty()) return fail(std::move(problems));
   return out;
 }
 

@@ -19,12 +19,13 @@ struct Prediction {
   double output_bytes = 0;                  ///< to the next stage, for one request; 0 at the end
   bool offload_assumed = false;             ///< asked without offload, but the weights do not fit
   std::string source;   ///< fitted, extrapolated or roofline, with what was assumed
-  std::string refused;  ///< why there are no numbers; empty when there are
+  Problems problems;    ///< why there are no numbers (see question_of); none when there are
+  std::string refused;  ///< the same as one line; empty when there are numbers
   std::string advice;   ///< the measurement that would help most; empty: none, or roofline
 };
 
 /// By the profile, or where there is none by the roofline. A refusal (unknown model, stage, GPU,
-/// number format, shape) is not a failure: see `refused`.
+/// number format, shape, layout) is not a failure: see `problems`.
 Prediction predict(const PredictOptions& options, const Catalogue& catalogue,
                    const Profile* profile = nullptr);
 
@@ -40,10 +41,10 @@ std::string prediction_text(const PredictOptions& options, const Prediction& pre
 std::string prediction_json(const PredictOptions& options, const Prediction& prediction);
 
 /// Rows in the columns of measured_latencies.csv (any order; id, model, stage, gpu must be there;
-/// further columns are ignored; as in that file, stage encoder is the text encoder alone) to
-/// `id,predicted_s,lo_s,hi_s,source`. A row that cannot be predicted keeps its id, with empty
-/// numbers and `refused: why`. Problems: a missing or doubled column, a row with another number of
-/// fields, text where a number belongs; each with line and column.
+/// as in that file, stage encoder is the text encoder alone) to `id,predicted_s,lo_s,hi_s,source`.
+/// A row that cannot be predicted, text where a number belongs included, keeps its id, with empty
+/// numbers and `refused: why`. Problems: an unknown, missing or doubled column, a row with another
+/// number of fields, no row; each with line and column.
 Result<std::string> predict_csv(const std::string& text, const std::string& file,
                                 const Catalogue& catalogue, const Profile* profile = nullptr);
 

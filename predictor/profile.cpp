@@ -5,7 +5,10 @@
 #include <Eigen/Cholesky>
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <cstdio>
+#include <map>
 
 #include "base/config_parser.hpp"
 #include "base/config_reader.hpp"
@@ -197,6 +200,39 @@ void read_errors(MapReader& root, Profile& profile) {
 
 }  // namespace
 
+std::size_t common_effects() {
+  std::size_t count = 0;
+  for (const Effect& effect : effects()) count += effect.pooled ? 0 : 1;
+  return count;
+}
+
+bool intervals_judged(const Profile& profile, Group group) {
+  const bool continued = profile.sha256.size() > 1;
+  if (!continued && profile.diagnostics.rank < common_effects()) return false;
+  const auto counts_in = [group](const std::string& stages) {
+    if (stages == "streamed weights") return group == Group::streamed;
+    return group == (stages == "dit and end_to_end" ? Group::dit : Group::other);
+  };
+  std::map<std::string, std::size_t> rows;
+  for (const HeldOutErrors& errors : profile.errors)
+    if (counts_in(errors.stages)) rows[errors.left_out] += errors.rows;
+  return std::any_of(rows.begin(), rows.end(),
+                     [](const auto& each) { return each.second >= kFewestHeldOut; });
+}
+
+bool is_date(const std::string& text) {
+  int year = 0;
+  unsigned month = 0, day = 0;
+  int end = 0;
+  const bool shaped = text.size() == 10 &&
+                      std::sscanf(text.c_str(), "%4d-%2u-%2u%n", &year, &month, &day, &end) == 3 &&
+                      end == 10;
+  return shaped && fmt::format("{:04}-{:02}-{:02}", year, month, day) == text &&
+         std::chrono::year_month_day(std::chrono::year(year), std::chrono::month(month),
+                                     std::chrono::day(day))
+             .ok();
+}
+
 std::string profile_yaml(const Profile& profile) {
   const Posterior& posterior = profile.posterior;
   std::string text = fmt::format(
@@ -212,7 +248,8 @@ std::string profile_yaml(const Profile& profile) {
   text +=
       "# On rows that the fit had not seen: |predicted / measured - 1|, share inside 5-95 "
       "%.\nerrors:";
-  if (profile.errors.empty()) text += " []";
+  if (profile.errors.empty())
+    text += " []  # too few rows to leave any out: the intervals are the priors'";
   text += "\n";
   for (const HeldOutErrors& e : profile.errors)
     text += fmt::format(

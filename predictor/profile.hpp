@@ -43,6 +43,16 @@ struct Profile {
   std::vector<HeldOutErrors> errors;
 };
 
+/// Whether held-out rows, at least ten, say how wide intervals of the group must be, and the rows
+/// of a fit without a prior determine at least as much as all settings have in common. Else the
+/// intervals are the priors'.
+bool intervals_judged(const Profile& profile, Group group);
+/// Effects that all settings have in common: what rows must determine before priors decide little.
+std::size_t common_effects();
+
+/// Whether the text is a day of the calendar, written 2026-11-24.
+bool is_date(const std::string& text);
+
 std::string profile_yaml(const Profile& profile);
 
 /// Strict: unknown keys, wrong types, effects of another form, covariances that are none and

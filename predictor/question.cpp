@@ -9,6 +9,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/scenario_reader.hpp"
 #include "predictor/memory.hpp"
 #include "predictor/number_format.hpp"
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::uint32_t kLargestPixels = 65536;
 constexpr std::uint32_t kLargestCount = 1000000;
+constexpr double kMostPasses = 16;
 
 struct AskedName {
   const char* name;
@@ -41,28 +43,80 @@ const AskedName* asked_by(const std::string& stage) {
   return nullptr;
 }
 
-std::string one_line(const Problem& problem) {
-  std::string text = fmt::format("expected {}, got {}", problem.expected, problem.got);
-  if (!problem.nearest.empty()) text += fmt::format(" (did you mean {}?)", problem.nearest);
-  return text;
+constexpr const char* kStageNames =
+    "one of encoder, text_encoder, image_encoder, vae_encode, dit, dit_total, dit_step, decoder, "
+    "end_to_end";
+
+std::string nearest_stage(const std::string& stage) {
+  std::vector<std::string> names;
+  for (const AskedName& entry : kAskedNames) names.emplace_back(entry.name);
+  return nearest_name(stage, names);
 }
 
-std::string shape_refusal(const PredictOptions& options, const Shape& shape) {
-  if ((options.width == 0) != (options.height == 0)) return "width and height must both be given";
-  if (shape.width > kLargestPixels || shape.height > kLargestPixels)
-    return fmt::format("at most {} pixels a side are predicted", kLargestPixels);
-  if (shape.frames == 0 || shape.steps == 0 || options.batch == 0 || options.degree == 0)
-    return "frames, steps, batch and degree must be at least 1";
-  if (std::max({shape.frames, shape.steps, options.batch, options.degree}) > kLargestCount)
-    return fmt::format("frames, steps, batch and degree of at most {} are predicted",
-                       kLargestCount);
-  if (!std::isfinite(options.passes) || options.passes < 0 || options.passes > 16)
-    return "passes_per_step must be at most 16 and not negative";
-  return {};
+Problem wrong(const char* member, std::string expected, std::string got, std::string nearest = {}) {
+  return {"", 0, 0, member, std::move(expected), std::move(got), std::move(nearest)};
+}
+
+/// A value of `options` in [least, most].
+void check_count(const char* member, std::uint32_t value, std::uint32_t least, std::uint32_t most,
+                 Problems& problems) {
+  if (value < least || value > most)
+    problems.push_back(
+        wrong(member, fmt::format("a count from {} to {}", least, most), fmt::format("{}", value)));
+}
+
+/// By its VAE, its own length and its task, whichever are known.
+bool makes_images_only(const Architecture& model) {
+  return model.vae_t <= 1 && model.default_frames <= 1 &&
+         model.task.find("2v") == std::string::npos;
+}
+
+void check_shape(const PredictOptions& options, const ModelSpec& model, const Shape& shape,
+                 Problems& problems) {
+  if ((options.width == 0) != (options.height == 0)) {
+    problems.push_back(wrong(options.width == 0 ? "width" : "height",
+                             "width and height, both or neither", "one of them"));
+  } else {
+    check_count("width", shape.width, 1, kLargestPixels, problems);
+    check_count("height", shape.height, 1, kLargestPixels, problems);
+  }
+  check_count("frames", shape.frames, 1, kLargestCount, problems);
+  check_count("steps", shape.steps, 1, kLargestCount, problems);
+  check_count("batch", options.batch, 1, kLargestCount, problems);
+  check_count("degree", options.degree, 1, kLargestCount, problems);
+  if (shape.frames > 1 && makes_images_only(*model.architecture))
+    problems.push_back(wrong("frames", fmt::format("1 frame, as {} makes images", model.name),
+                             fmt::format("{}", shape.frames)));
+  if (!std::isfinite(options.passes) || options.passes < 0 || options.passes > kMostPasses)
+    problems.push_back(wrong("passes", fmt::format("a number from 0 to {}", kMostPasses),
+                             fmt::format("{}", options.passes)));
+}
+
+/// What is split needs a piece for each GPU: heads by all-to-all and tensor layouts, tokens by
+/// all-to-all and rings, layers by pipelines. One Problem at most.
+void check_layout(const PredictOptions& options, const ModelSpec& model, const Work& work,
+                  Problems& problems) {
+  const Architecture& architecture = *model.architecture;
+  const int per_head = architecture.head_dim > 0 ? architecture.hidden / architecture.head_dim : 0;
+  const int heads = architecture.heads > 0 ? architecture.heads : per_head;
+  const Layout& layout = work.layout;
+  const auto check = [&](std::uint64_t gpus, double pieces, const char* what) {
+    const bool enough = pieces <= 0 || static_cast<double>(gpus) <= pieces;
+    if (enough || !problems.empty()) return;
+    const bool named = !options.parallel.empty();
+    problems.push_back(
+        wrong(named ? "parallel" : "degree",
+              fmt::format("at most {:.0f} GPUs over the {} of {}", pieces, what, model.name),
+              named ? options.parallel : fmt::format("{}", gpus)));
+  };
+  const std::uint64_t ulysses = layout.ulysses;
+  check(ulysses * layout.tensor, heads, "attention heads");
+  check(ulysses * layout.ring, image_tokens(architecture, work.shape), "image tokens");
+  check(layout.pipeline, architecture.double_layers + architecture.single_layers, "layers");
 }
 
 Work work_of(const PredictOptions& options, const Architecture& model, Asked asked,
-             NumberFormat format) {
+             NumberFormat format, const Layout& layout) {
   const bool sized = options.width > 0;
   const auto at_least_one = [](int value) {
     return static_cast<std::uint32_t>(std::max(1, value));
@@ -77,8 +131,8 @@ Work work_of(const PredictOptions& options, const Architecture& model, Asked ask
   work.batch = options.batch;
   work.passes = options.passes > 0 ? options.passes : std::max(1, model.passes_per_step);
   work.vae_tile = options.vae_tile;
-  work.layout.ulysses = options.degree;
-  if (!options.parallel.empty()) work.layout = parse_layout(options.parallel);
+  work.layout = layout;
+  if (options.parallel.empty()) work.layout.ulysses = options.degree;
   work.layout.guidance =
       std::min(work.layout.guidance, static_cast<std::uint32_t>(std::max(1.0, work.passes)));
   work.format = format;
@@ -120,9 +174,58 @@ std::string lacking(Asked asked, StageKind kind, const Roofline& roofline) {
   return {};
 }
 
-tl::unexpected<Refusal> refuse(const char* field, std::string why) {
-  std::replace(why.begin(), why.end(), '\n', ' ');
-  return tl::unexpected<Refusal>(Refusal{field, std::move(why)});
+/// A lack of the model or of the data sheet, at the file where one was named.
+Problem lack(const PredictOptions& options, const ModelSpec& model, const std::string& why) {
+  Problem problem = wrong("model", "what " + options.stage + " needs", "too little: " + why);
+  if (why.starts_with("GPU ")) {
+    problem.path = "gpu";
+    if (names_a_file(options.gpu))
+      problem = {options.gpu, 1, 1, "", problem.expected, problem.got, ""};
+  } else if (names_a_file(options.model)) {
+    const Place& place = model.place;
+    problem = {place.file,  place.line, place.column, "architecture", problem.expected,
+               problem.got, ""};
+  }
+  return problem;
+}
+
+/// Everything that is looked up, or the Problems of each look-up.
+struct LookedUp {
+  const AskedName* asked = nullptr;
+  NumberFormat format = NumberFormat::bf16;
+  Layout layout;
+  ModelSpec model;
+  GpuSpec gpu;
+};
+
+Result<LookedUp> look_up(const PredictOptions& options, const Catalogue& catalogue) {
+  Problems problems;
+  LookedUp found;
+  const auto add = [&problems](const char* member, const Problems& more) {
+    for (const Problem& problem : more) {
+      problems.push_back(problem);
+      if (problem.file.empty()) problems.back().path = member;
+    }
+  };
+  Result<ModelSpec> model = catalogue.model(options.model);
+  if (!model) add("model", model.error());
+  if (model && !model->architecture)
+    problems.push_back(lack(options, *model, "the model has no architecture"));
+  found.asked = asked_by(options.stage);
+  if (found.asked == nullptr)
+    problems.push_back(wrong("stage", kStageNames, options.stage, nearest_stage(options.stage)));
+  Result<GpuSpec> gpu = catalogue.gpu(options.gpu);
+  if (!gpu) add("gpu", gpu.error());
+  const auto format = parse_number_format(options.dtype);
+  if (!format) problems.push_back(wrong("dtype", std::string(kNumberFormatNames), options.dtype));
+  const auto layout = parse_layout(options.parallel);
+  if (!layout) problems.push_back(wrong("parallel", kLayoutForms, options.parallel));
+  if (!problems.empty()) return fail(std::move(problems));
+  found.format = *format;
+  found.layout = *layout;
+  found.model = std::move(*model);
+  found.gpu = std::move(*gpu);
+  return found;
 }
 
 }  // namespace
@@ -155,29 +258,23 @@ Call call_of(const Work& work) {
   return call;
 }
 
-tl::expected<Question, Refusal> question_of(const PredictOptions& options,
-                                            const Catalogue& catalogue) {
-  const AskedName* asked = asked_by(options.stage);
-  if (asked == nullptr)
-    return refuse("stage", fmt::format("stage {} is none of encoder, text_encoder, image_encoder, "
-                                       "vae_encode, dit, dit_total, dit_step, decoder, end_to_end",
-                                       options.stage));
-  const auto format = parse_number_format(options.dtype);
-  if (!format)
-    return refuse("dtype", fmt::format("dtype {} is not {}", options.dtype, kNumberFormatNames));
-  const Result<ModelSpec> model = catalogue.model(options.model);
-  if (!model) return refuse("model", one_line(model.error().front()));
-  const Result<GpuSpec> gpu = catalogue.gpu(options.gpu);
-  if (!gpu) return refuse("gpu", one_line(gpu.error().front()));
-  if (!model->architecture) return refuse("model", "the model has no architecture");
+Result<Question> question_of(const PredictOptions& options, const Catalogue& catalogue) {
+  Result<LookedUp> found = look_up(options, catalogue);
+  if (!found) return tl::unexpected<Problems>(std::move(found.error()));
+  const AskedName* asked = found->asked;
+  const ModelSpec* model = &found->model;
+  const GpuSpec* gpu = &found->gpu;
+  Problems problems;
   Question question{*model, *gpu, asked->kind, {}, {}, 0, 0, 0, false};
   take_prompt(options.prompt_tokens, *question.model.architecture);
-  question.work = work_of(options, *model->architecture, asked->asked, *format);
-  if (std::string why = shape_refusal(options, question.work.shape); !why.empty())
-    return refuse("", std::move(why));
+  question.work =
+      work_of(options, *model->architecture, asked->asked, found->format, found->layout);
+  check_shape(options, *model, question.work.shape, problems);
+  if (problems.empty()) check_layout(options, *model, question.work, problems);
   const Roofline roofline(*model->architecture, *gpu);
   if (std::string why = lacking(asked->asked, asked->kind, roofline); !why.empty())
-    return refuse("", std::move(why));
+    problems.push_back(lack(options, *model, why));
+  if (!problems.empty()) return fail(std::move(problems));
   question.setting = {model->name,       gpu->name,     gpu->arch,
                       options.framework, options.notes, options.source};
   question.weight_bytes = weight_bytes(asked->kind, *model->architecture, question.work);

@@ -61,15 +61,11 @@ struct Question {
   [[nodiscard]] const Architecture& architecture() const { return *model.architecture; }
 };
 
-/// Why there is no question.
-struct Refusal {
-  std::string field;  ///< the option or column that is wrong, or empty
-  std::string why;
-};
-/// A refusal: unknown model, stage, GPU, number format; a shape out of range; a data sheet or an
-/// architecture that lacks what the stage needs.
-tl::expected<Question, Refusal> question_of(const PredictOptions& options,
-                                            const Catalogue& catalogue);
+/// Problems, all at once: unknown model, stage, GPU, number format, layout; a shape out of range or
+/// that the model does not make; a layout that the model cannot be split into; a data sheet or an
+/// architecture that lacks what the stage needs. What is wrong in a model's or GPU's own file has
+/// its place there; else there is no file, and `path` is the member of `options`.
+Result<Question> question_of(const PredictOptions& options, const Catalogue& catalogue);
 
 /// As Roofline and the memory model take it.
 Call call_of(const Work& work);

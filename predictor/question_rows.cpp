@@ -1,5 +1,7 @@
 #include "predictor/question_rows.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -9,6 +11,19 @@
 
 namespace disagfusion::predictor {
 namespace {
+
+constexpr const char* kKnownColumns = "a column of measured_latencies.csv or of predict's answers";
+
+/// Those of measured_latencies.csv, what else is read, and what `predict --csv` adds.
+const std::vector<std::string>& known_columns() {
+  static const std::vector<std::string> names = {
+      "id",       "model",        "stage",           "width",    "height",      "frames",
+      "steps",    "batch",        "passes_per_step", "dtype",    "gpu",         "num_gpus",
+      "parallel", "framework",    "seconds",         "quality",  "peak_mem_gb", "split",
+      "notes",    "source",       "offload",         "vae_tile", "predicted_s", "lo_s",
+      "hi_s",     "prompt_tokens"};
+  return names;
+}
 
 std::string lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -32,6 +47,11 @@ std::uint32_t noted_tokens(const std::string& notes) {
 Columns::Columns(const CsvRow& header, const std::string& file, Problems& problems) {
   for (std::size_t i = 0; i < header.fields.size(); ++i) {
     const CsvField& field = header.fields[i];
+    const std::vector<std::string>& known = known_columns();
+    if (std::find(known.begin(), known.end(), field.text) == known.end())
+      problems.push_back({file, header.line, field.column, field.text, kKnownColumns,
+                          field.text.empty() ? "no name" : field.text,
+                          nearest_name(lower(field.text), known)});
     if (!at_.emplace(field.text, i).second)
       problems.push_back({file, header.line, field.column, field.text, "one column of that name",
                           "a second one", ""});
@@ -63,14 +83,29 @@ std::optional<double> RowReader::number(const char* name) const {
   return std::nullopt;
 }
 
-std::optional<std::uint32_t> RowReader::count(const char* name) const {
+std::optional<double> RowReader::not_negative(const char* name) const {
+  const auto value = number(name);
+  if (!value || *value >= 0) return value;
+  const CsvField* field = columns_.field(row_, name);
+  problems_.push_back(
+      {file_, row_.line, field->column, name, "a number of at least 0", field->text, ""});
+  return std::nullopt;
+}
+
+std::optional<std::uint32_t> RowReader::count(const char* name, double least) const {
   const CsvField* field = columns_.field(row_, name);
   const auto value = number(name);
   if (!value) return std::nullopt;
-  if (*value >= 0 && *value <= 4e9 && *value == std::floor(*value))
+  if (*value >= least && *value <= 4e9 && *value == std::floor(*value))
     return static_cast<std::uint32_t>(*value);
-  problems_.push_back({file_, row_.line, field->column, name, "a whole number", field->text, ""});
+  problems_.push_back({file_, row_.line, field->column, name,
+                       fmt::format("a whole number of at least {}", least), field->text, ""});
   return std::nullopt;
+}
+
+std::string column_of(const std::string& member) {
+  if (member == "degree") return "num_gpus";
+  return member == "passes" ? "passes_per_step" : member;
 }
 
 PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::string& file,
@@ -86,27 +121,29 @@ PredictOptions options_of(const Columns& columns, const CsvRow& row, const std::
   const bool whole = lower(options.notes).find("vae encode") != std::string::npos;
   if (options.stage == "encoder" && !whole) options.stage = "text_encoder";
   options.gpu = columns.text(row, "gpu");
-  options.width = read.count("width").value_or(0);
-  options.height = read.count("height").value_or(0);
-  options.frames = read.count("frames");
-  options.steps = read.count("steps");
-  options.batch = read.count("batch").value_or(1);
+  options.width = read.count("width", 1).value_or(0);
+  options.height = read.count("height", 1).value_or(0);
+  options.frames = read.count("frames", 1);
+  options.steps = read.count("steps", 1);
+  options.batch = read.count("batch", 1).value_or(1);
   options.dtype = columns.text(row, "dtype");
-  options.prompt_tokens = read.count("prompt_tokens").value_or(noted_tokens(options.notes));
-  options.vae_tile = read.count("vae_tile").value_or(0);
+  options.prompt_tokens = read.count("prompt_tokens", 0).value_or(noted_tokens(options.notes));
+  options.vae_tile = read.count("vae_tile", 0).value_or(0);
   options.passes = read.number("passes_per_step").value_or(0);
-  options.degree = read.count("num_gpus").value_or(1);
+  options.degree = read.count("num_gpus", 1).value_or(1);
   const std::string parallel = columns.text(row, "parallel");
-  const Layout layout = parse_layout(parallel);
   // "disagg" and "colocated" say where other stages ran; num_gpus stands where no layout is named.
-  if (layout.gpus() > 1 || parallel == "none") options.parallel = parallel;
+  const auto layout = parse_layout(parallel);
+  if (!layout || layout->gpus() > 1 || parallel == "none") options.parallel = parallel;
   if (parallel == "disagg" || parallel == "colocated") options.degree = 1;
   const std::string streamed = lower(columns.text(row, "offload"));
   options.offload = columns.text(row, "split") == "reference_offload" || streamed == "1" ||
                     streamed == "yes" || streamed == "true";
   options.framework = columns.text(row, "framework");
   options.source = columns.text(row, "source");
-  static_cast<void>(read.number("seconds"));  // may be empty; text there is a mistake
+  // Not asked of a question; what is none there is a mistake all the same.
+  static_cast<void>(read.number("seconds"));
+  static_cast<void>(read.not_negative("peak_mem_gb"));
   return options;
 }
 

@@ -14,7 +14,8 @@ namespace disagfusion::predictor {
 /// The columns that are read, by name.
 class Columns {
  public:
-  /// Problems: a column twice, one of id, model, stage and gpu missing.
+  /// Problems: a column that nobody knows (with the nearest known one), one twice, one of id,
+  /// model, stage and gpu missing.
   Columns(const CsvRow& header, const std::string& file, Problems& problems);
   /// The field, or none where the column is missing or the field is empty.
   [[nodiscard]] const CsvField* field(const CsvRow& row, const char* name) const;
@@ -32,7 +33,8 @@ class RowReader {
 
   /// The number; nothing where the field is missing, empty or (with a Problem) no number.
   [[nodiscard]] std::optional<double> number(const char* name) const;
-  [[nodiscard]] std::optional<std::uint32_t> count(const char* name) const;
+  [[nodiscard]] std::optional<double> not_negative(const char* name) const;
+  [[nodiscard]] std::optional<std::uint32_t> count(const char* name, double least) const;
 
  private:
   const Columns& columns_;
@@ -40,6 +42,9 @@ class RowReader {
   const std::string& file_;
   Problems& problems_;
 };
+
+/// The column that sets a member of PredictOptions.
+std::string column_of(const std::string& member);
 
 /// The question of a row; problems go to `problems`. As in the published table, stage `encoder` is
 /// the text encoder alone, and models may be written with capitals. Weights are streamed where

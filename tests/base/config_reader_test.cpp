@@ -102,6 +102,20 @@ TEST(MapReader, CollectsEveryProblem) {
             "f.yaml:3:1: horizn: expected a known key, got 'horizn' (did you mean 'horizon'?)");
 }
 
+TEST(NearestName, BeginsLikeWhatWasWrittenOrIsHardlyOff) {
+  const std::vector<std::string> gpus = {"A10", "A100-SXM-80GB", "H100-PCIE", "H100-SXM",
+                                         "H20", "H200",          "L4",        "RTX4090"};
+  EXPECT_EQ(nearest_name("H101", gpus), "H100-SXM");
+  EXPECT_EQ(nearest_name("A11", gpus), "A10");
+  EXPECT_EQ(nearest_name("RTX409", gpus), "RTX4090");
+  EXPECT_EQ(nearest_name("TX4090", gpus), "RTX4090");
+  EXPECT_EQ(nearest_name("XX", gpus), "");
+  EXPECT_EQ(nearest_name("B12", gpus), "");
+  EXPECT_EQ(nearest_name("widht", {"id", "width", "height"}), "width");
+  EXPECT_EQ(nearest_name("dti", {"encoder", "dit", "dit_step"}), "dit");
+  EXPECT_EQ(nearest_name("foo", {"fifo", "fork-both", "none"}), "");
+}
+
 TEST(MapReader, AnInvalidNodeIsAnEmptyMapAndAnythingElseAProblem) {
   Problems problems;
   MapReader none(ConfigNode{}, problems);

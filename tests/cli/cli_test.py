@@ -72,6 +72,13 @@ class CommandLine(unittest.TestCase):
         self.refused("predict", "--model", "qwen-image", "--stage", "dit", "--gpu", "A11", because="A10")
         self.refused("predict", "--model", "qwen-image", "--stage", "dit", "--gpu", "A10", "--width", "0")
         self.refused("predict", "--csv", "none.csv", because="none.csv")
+        self.refused("predict", "--model", "flux.1-dev", "--stage", "dti", "--gpu", "H101", "--parallel", "foo",
+                     because="(did you mean 'dit'?)\n--gpu: expected a GPU type of configs/hardware or the path of a data "
+                     "sheet, got H101 (did you mean 'H100-SXM'?)\n--parallel: expected none, or of ulysses4")
+        self.refused("predict", "--model", "flux.1-dev", "--stage", "dit", "--gpu", "none.yaml",
+                     because="--gpu: expected a readable hardware file, got none.yaml (no such file)")
+        self.refused("predict", "--model", "wan2.1-t2v-14b", "--stage", "dit", "--gpu", "A10", "--degree", "1000",
+                     because="--degree: expected at most 40 GPUs over the attention heads of wan2.1-t2v-14b, got 1000")
         self.refused("verify", SCENARIOS / "eight-a10.yaml", because="event log")
         self.refused("compare", "a", "b", because="a: expected")
         self.refused("trace", "stats", "none.csv", because="none.csv")
@@ -94,6 +101,32 @@ class CommandLine(unittest.TestCase):
         sheet = (ROOT / "configs/hardware/L40S.yaml").read_text().replace("name: L40S", "name: CARD")
         own = self.write("card.yaml", sheet)
         self.assertIn("GPU CARD", run(*asked, own).stdout)
+
+    def test_predict_names_every_fault_of_a_file_with_its_place(self):
+        model = (ROOT / "configs/models/flux.1-dev.yaml").read_text().replace("  heads:", "  headz:")
+        sheet = (ROOT / "configs/hardware/A10.yaml").read_text()
+        sheet = sheet.replace("bf16_dense_tflops: 125", "bf16_dense_tflops: 300000000").replace("24 GB", "24")
+        model, gpu = self.write("m.yaml", model), self.write("g.yaml", sheet)
+        asked = ("predict", "--model", model, "--stage", "dit", "--gpu", gpu)
+        self.refused(*asked, because="(did you mean 'heads'?)\n" + str(gpu))
+        lines = run(*asked).stderr.splitlines()
+        self.assertEqual(len(lines), 3, lines)
+        self.assertRegex(lines[0], r"/m\.yaml:\d+:3: architecture\.headz: expected a known key, got 'headz'")
+        self.assertIn("g.yaml:4:20: bf16_dense_tflops: expected a number from 0 to 100000, got 300000000", lines[1])
+        self.assertIn("g.yaml:6:9: memory: expected a size such as 80 GB, with its unit, got 24", lines[2])
+        rows = self.write("rows.csv", f"id,model,stage,gpu\na,{model},dit,A10\nb,flux.1-dev,dit,A10\n")
+        done = run("predict", "--csv", rows)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"a,,,,\"?refused: .*/m\.yaml:\d+:3: architecture\.headz: expected")
+
+    def test_a_fit_of_one_row_says_that_the_priors_decide(self):
+        own = self.write("own.csv", "id,model,stage,gpu,seconds\na,flux.1-dev,dit_step,L40S,0.9\n")
+        done = run("calibrate", own, "--prior", "none", "-o", self.folder / "own.yaml")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, r"rank 1 of \d+ parameters .*: the priors decide most; intervals are theirs")
+        done = run("predict", "--profile", self.folder / "own.yaml", "--model", "flux.1-dev", "--stage", "dit", "--gpu",
+                   "L40S", "--json")
+        self.assertIn("interval by the priors, not checked", json.loads(done.stdout)["source"])
 
     def test_calibrate_and_what_it_writes(self):
         rows = "id,model,stage,gpu,dtype,seconds\n"
@@ -132,6 +165,8 @@ class CommandLine(unittest.TestCase):
                      because="z.csv:2:28: seconds: expected measured seconds above 0, got 0")
         self.refused("calibrate", self.write("u.csv", header + "a,flux.1-dev,dit_step,L40S,800\n"), "-o", "p.yaml",
                      because="milliseconds")
+        self.refused("calibrate", self.write("d.csv", header + "a,flux.1-dev,dit_step,L40S,0.8\n"), "--date", "2026-02-30",
+                     "-o", "p.yaml", because="--date: expected a date such as 2026-11-24, got 2026-02-30")
         self.refused("calibrate", self.write("m.csv", header + "a,flux.1-dex,dit_step,L40S,0.8\n"), "-o", "p.yaml",
                      because="did you mean")
 

@@ -1,6 +1,7 @@
 // The fitted predictor by itself: formulas, fit, profile, intervals, bad input.
 #include "predictor/fit.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -65,7 +66,7 @@ TEST(Features, OfFluxByHand) {
 TEST(Features, WhatALayoutSends) {
   const auto of = [](const std::string& layout) {
     Work work = flux_work();
-    work.layout = parse_layout(layout);
+    work.layout = parse_layout(layout).value();
     return features_of(flux_architecture(), h100(), work);
   };
   const double all = 57.0 * 4608 * 3072 * 2 / 450e9;
@@ -79,7 +80,8 @@ TEST(Features, WhatALayoutSends) {
 // The parts sum to the seconds, and each elasticity is the derivative.
 RC_GTEST_PROP(TimeModel, ElasticitiesAreDerivatives, ()) {
   Work work = flux_work(*rc::gen::element(Asked::dit, Asked::end_to_end, Asked::text_encoder));
-  work.layout = parse_layout(*rc::gen::element<std::string>("none", "ring2", "ulysses2+fsdp"));
+  work.layout =
+      parse_layout(*rc::gen::element<std::string>("none", "ring2", "ulysses2+fsdp")).value();
   work.offload = *rc::gen::arbitrary<bool>();
   const Features features = features_of(flux_architecture(), h100(), work);
   Coefficients logarithms{};
@@ -188,6 +190,48 @@ TEST(Fitted, UnseenThingsWidenAndAreNamed) {
             "extrapolated: GPU A10 and model flux.9 not measured");
 }
 
+// A framework that no row had is one drawn from those that had rows; one not stated is no new one.
+TEST(Fitted, AnUnseenFrameworkIsNamed) {
+  Profile profile;
+  profile.posterior = fit(rows_at(1, 12));
+  profile.seen[0] = {{"flux"}, {"H100-SXM"}, {}};
+  profile.reach = {{{1.6, 2, 2}, {1.6, 2, 2}, {2, 3, 3}}};
+  const auto ask = [&](const std::string& framework) {
+    Setting setting = flux_setting();
+    setting.framework = framework;
+    const FittedStage stage(profile, flux_architecture(), h100(), flux_work(), setting);
+    const FittedSeconds answer =
+        stage.answer(features_of(flux_architecture(), h100(), flux_work()));
+    return std::make_pair(source_text(stage.unseen(), setting, {}), answer.hi_s / answer.lo_s);
+  };
+  EXPECT_EQ(ask("xDiT eager").first, "fitted");
+  EXPECT_EQ(ask("").first, "fitted");
+  EXPECT_EQ(ask("foo").first, "extrapolated: framework foo not measured");
+  EXPECT_GT(ask("foo").second, 1.2 * ask("xDiT eager").second);
+}
+
+// The interval of 16 GPUs reaches from where the second node doubles the speed of the first to
+// where it adds nothing: sd = ln(16 / 8) / 1.645 beside the rest.
+TEST(Fitted, MoreGpusThanANodeHasAreAnUnseenLayout) {
+  Profile profile;
+  profile.posterior = fit(rows_at(1, 12));
+  profile.seen[0] = {{"flux"}, {"H100-SXM"}, {"ulysses"}};
+  profile.reach = {{{1.6449, 2, 2}, {1.6, 2, 2}, {2, 3, 3}}};
+  const auto ask = [&](std::uint32_t gpus) {
+    Work work = flux_work();
+    work.layout.ulysses = gpus;
+    const FittedStage stage(profile, flux_architecture(), h100(), work, flux_setting());
+    const FittedSeconds answer = stage.answer(features_of(flux_architecture(), h100(), work));
+    return std::make_pair(source_text(stage.unseen(), flux_setting(), work.layout),
+                          answer.hi_s / answer.seconds);
+  };
+  EXPECT_EQ(ask(8).first, "fitted");
+  EXPECT_EQ(ask(16).first, "extrapolated: layout ulysses over 16 GPUs not measured");
+  EXPECT_GT(ask(16).second, 2);
+  EXPECT_GT(ask(64).second, 8);
+  EXPECT_LT(ask(8).second, 2);
+}
+
 // What a measurement promises to narrow is what it narrows once made, with the noise kept.
 TEST(Fitted, NarrowingIsWhatTheFitDoes) {
   const auto rows = rows_at(1, 12);
@@ -282,6 +326,30 @@ TEST(CalibrateRows, BadInputIsALineEach) {
               HasSubstr("milliseconds"));
 }
 
+TEST(CalibrateRows, EveryColumnIsKnownAndRead) {
+  const auto problems = [](const std::string& text) {
+    const auto read = read_measured_rows(text, "rows.csv", flux_on_h100(), priors());
+    return read ? "none" : text_of(read.error());
+  };
+  const std::string header = "id,model,stage,gpu,seconds,";
+  const std::string row = "\na,flux,dit_step,H100-SXM,0.2,";
+  EXPECT_THAT(problems(header + "widht" + row + "1024\n"),
+              HasSubstr("rows.csv:1:28: widht: expected a column"));
+  EXPECT_THAT(problems(header + "widht" + row + "1024\n"), HasSubstr("did you mean 'width'?"));
+  EXPECT_EQ(problems(header + "peak_mem_gb" + row + "31.5\n"), "none");
+  EXPECT_THAT(problems(header + "peak_mem_gb" + row + "nan\n"),
+              HasSubstr("rows.csv:2:30: peak_mem_gb: expected a number, got nan"));
+  EXPECT_THAT(problems(header + "peak_mem_gb" + row + "-3\n"), HasSubstr("at least 0, got -3"));
+}
+
+TEST(Profile, DatesAreDaysOfTheCalendar) {
+  EXPECT_TRUE(is_date("2026-11-24"));
+  EXPECT_TRUE(is_date("2028-02-29"));
+  for (const char* text : {"", "yesterday", "2026-02-30", "2026-13-01", "2026-1-1", "26-11-24",
+                           "2026-11-24 ", "+026-11-24"})
+    EXPECT_FALSE(is_date(text)) << text;
+}
+
 TEST(CalibrateRows, ReferenceRowsAreLeftOut) {
   const auto read = read_measured_rows(
       "id,model,stage,gpu,seconds,split\na,flux,dit_step,H100-SXM,0.2,calibrate\n"
@@ -290,6 +358,56 @@ TEST(CalibrateRows, ReferenceRowsAreLeftOut) {
   ASSERT_TRUE(read) << text_of(read.error());
   EXPECT_EQ(read->observations.size(), 1U);
   EXPECT_EQ(read->left_out, 2U);
+}
+
+TEST(CalibrateRows, WhatAQuestionLacksIsInItsColumn) {
+  const auto problems = [](const std::string& rest) {
+    const auto read =
+        read_measured_rows("id,model,stage,gpu,seconds,parallel,num_gpus,frames\n" + rest,
+                           "rows.csv", flux_on_h100(), priors());
+    return read ? "none" : text_of(read.error());
+  };
+  EXPECT_EQ(
+      problems("a,sana,dti,H100-SXM,0.2,foo,,\n"),
+      "rows.csv:2:3: model: expected a known model, got sana (did you mean 'flux'?)\n"
+      "rows.csv:2:8: stage: expected one of encoder, text_encoder, image_encoder, vae_encode, "
+      "dit, dit_total, dit_step, decoder, end_to_end, got dti (did you mean 'dit'?)\n"
+      "rows.csv:2:25: parallel: expected none, or of ulysses4, usp4, sp4, ring4, pipefusion4, "
+      "pp4, tp4, cfg2, vae4, fsdp, hsdp some joined by x or +, got foo\n");
+  EXPECT_THAT(problems("a,flux,dit_step,H100-SXM,0.2,,5000,\n"),
+              HasSubstr("rows.csv:2:31: num_gpus: expected at most 4096 GPUs over the image tokens "
+                        "of flux, got 5000"));
+  EXPECT_THAT(problems("a,flux,dit_step,H100-SXM,0.2,,,81\n"),
+              HasSubstr("frames: expected 1 frame, as flux makes images, got 81"));
+}
+
+// One row determines one direction; what held-out rows judge is nothing.
+TEST(Calibrate, AFitOfTooFewRowsSaysSo) {
+  const auto rows = read_measured_rows(
+      std::string(kHeader) + "a,flux,dit_step,1024,1024,1,28,1,bf16,H100-SXM,0.2,\n", "rows.csv",
+      flux_on_h100(), priors());
+  ASSERT_TRUE(rows);
+  const auto profile = calibrate(*rows, "rows.csv", {"2026-11-24", nullptr, nullptr});
+  ASSERT_TRUE(profile) << text_of(profile.error());
+  EXPECT_THAT(doubt_of(*profile),
+              ::testing::StartsWith(fmt::format("rank 1 of {} parameters (1 row, ",
+                                                profile->diagnostics.parameters)));
+  EXPECT_THAT(doubt_of(*profile), HasSubstr("the priors decide most; intervals are theirs"));
+  const auto read = read_profile("p.yaml", profile_yaml(*profile));
+  ASSERT_TRUE(read) << text_of(read.error());
+  PredictOptions options;
+  options.model = "flux";
+  options.stage = "dit_step";
+  options.gpu = "H100-SXM";
+  EXPECT_EQ(predict(options, flux_on_h100(), &*read).source,
+            "fitted; interval by the priors, not checked on rows held out");
+  Profile judged = *read;
+  judged.errors.push_back({"model", "dit and end_to_end", 10, 0.1, 0.2, 0.9});
+  EXPECT_FALSE(intervals_judged(judged, Group::dit)) << "the rank is below the common effects";
+  judged.diagnostics.rank = common_effects();
+  EXPECT_TRUE(intervals_judged(judged, Group::dit));
+  EXPECT_FALSE(intervals_judged(judged, Group::other));
+  EXPECT_EQ(doubt_of(judged), "");
 }
 
 TEST(Calibrate, ThePriorsOwnRowsAreRefused) {

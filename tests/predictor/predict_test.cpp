@@ -76,18 +76,92 @@ TEST(Predict, RefusalsSayWhy) {
     change(options);
     return predict(options, one_of_each()).refused;
   };
-  EXPECT_THAT(refusal([](auto& o) { o.model = "flux"; }), HasSubstr("did you mean flux.1-dev"));
-  EXPECT_THAT(refusal([](auto& o) { o.stage = "transfer_enc_dit"; }), HasSubstr("is none of"));
+  EXPECT_THAT(refusal([](auto& o) { o.model = "flux"; }), HasSubstr("did you mean 'flux.1-dev'"));
+  EXPECT_THAT(refusal([](auto& o) { o.stage = "transfer_enc_dit"; }),
+              HasSubstr("stage: expected one of encoder"));
+  EXPECT_THAT(refusal([](auto& o) { o.stage = "decodr"; }), HasSubstr("did you mean 'decoder'?"));
   EXPECT_THAT(refusal([](auto& o) { o.gpu = "TPU"; }), HasSubstr("a known GPU type"));
   EXPECT_THAT(refusal([](auto& o) { o.dtype = "q4"; }), HasSubstr("bf16, fp16"));
-  EXPECT_THAT(refusal([](auto& o) { o.batch = 0; }), HasSubstr("at least 1"));
+  EXPECT_THAT(refusal([](auto& o) { o.batch = 0; }), HasSubstr("batch: expected a count from 1"));
   EXPECT_THAT(refusal([](auto& o) { o.height = 0; }), HasSubstr("both"));
   EXPECT_THAT(refusal([](auto& o) { o.width = 1U << 20U; }), HasSubstr("65536"));
+  EXPECT_EQ(refusal([](auto& o) { o.frames = 81; }),
+            "frames: expected 1 frame, as flux.1-dev makes images, got 81");
+  EXPECT_EQ(refusal([](auto& o) { o.frames = 1; }), "");
+  EXPECT_THAT(refusal([](auto& o) { o.parallel = "foo"; }),
+              HasSubstr("parallel: expected none, or of ulysses4, usp4"));
+}
+
+TEST(Predict, AllProblemsAtOnce) {
+  PredictOptions options = flux_dit();
+  options.model = "sana";
+  options.gpu = "TPU";
+  options.dtype = "q4";
+  options.parallel = "foo";
+  const Problems problems = predict(options, one_of_each()).problems;
+  ASSERT_EQ(problems.size(), 4U) << text_of(problems);
+  EXPECT_EQ(problems[0].text(),
+            "model: expected a known model, got sana (did you mean 'flux.1-dev'?)");
+  EXPECT_EQ(problems[2].path, "dtype");
+  EXPECT_EQ(problems[3].path, "parallel");
+}
+
+// 24 heads, 57 layers and 256 tokens: all-to-all gives each GPU a head, a ring a token.
+TEST(Predict, ALayoutNeedsAPieceForEachGpu) {
+  Catalogue catalogue = one_of_each();
+  catalogue.model = [](const std::string& name) -> Result<ModelSpec> {
+    ModelSpec model = chain(name);
+    model.architecture = flux_architecture();
+    model.architecture->heads = 24;
+    return model;
+  };
+  const auto refusal = [&](std::uint32_t degree, const std::string& parallel) {
+    PredictOptions options = flux_dit();
+    options.width = options.height = 256;
+    options.degree = degree;
+    options.parallel = parallel;
+    return predict(options, catalogue).refused;
+  };
+  EXPECT_EQ(refusal(24, ""), "");
+  EXPECT_EQ(refusal(1000, ""),
+            "degree: expected at most 24 GPUs over the attention heads of flux.1-dev, got 1000");
+  EXPECT_THAT(refusal(1, "tp4xulysses8"), HasSubstr("parallel: expected at most 24 GPUs"));
+  EXPECT_EQ(refusal(1, "ring32"), "");
+  EXPECT_THAT(refusal(1, "ring64xulysses8"), HasSubstr("at most 256 GPUs over the image tokens"));
+  EXPECT_THAT(refusal(1, "pp60"), HasSubstr("at most 57 GPUs over the layers"));
+}
+
+TEST(Predict, MoreGpusThanANodeHasWidenTheRoofline) {
+  PredictOptions options = flux_dit();
+  options.degree = 8;
+  const Prediction node = predict(options, one_of_each());
+  options.degree = 16;
+  const Prediction two = predict(options, one_of_each());
+  EXPECT_EQ(node.source, "roofline");
+  EXPECT_EQ(two.source, "roofline; layout ulysses over 16 GPUs not measured");
+  EXPECT_NEAR(two.hi_s / two.seconds, 2 * node.hi_s / node.seconds, 1e-9);
+}
+
+TEST(Predict, SaysWhatRateANumberFormatComputesAt) {
+  PredictOptions options = flux_dit();
+  const auto source = [&](const std::string& dtype, const std::string& stage) {
+    options.dtype = dtype;
+    options.stage = stage;
+    return predict(options, one_of_each()).source;
+  };
+  EXPECT_EQ(source("fp8", "dit"), "roofline");
+  EXPECT_EQ(source("fp4", "dit"),
+            "roofline; fp4 computes at the fp8 rate: no fp4 figure for H100-SXM");
+  EXPECT_EQ(source("fp4", "decoder"), "roofline");
+  GpuSpec gpu = h100();
+  gpu.fp8_dense_tflops = 0;
+  EXPECT_EQ(computed_in(gpu, NumberFormat::fp4), NumberFormat::bf16);
+  EXPECT_EQ(computed_in(gpu, NumberFormat::int8), NumberFormat::int8);
 }
 
 TEST(Predict, LayoutsOfTheDataFile) {
   const auto is = [](const std::string& text, std::uint32_t s, std::uint32_t g, std::uint32_t v) {
-    const Layout layout = parse_layout(text);
+    const Layout layout = parse_layout(text).value();
     return layout.sequence() == s && layout.guidance == g && layout.vae == v;
   };
   EXPECT_TRUE(is("none", 1, 1, 1));
@@ -97,7 +171,10 @@ TEST(Predict, LayoutsOfTheDataFile) {
   EXPECT_TRUE(is("cfg2xulysses2+hsdp+vae4", 2, 2, 4));
   EXPECT_TRUE(is("disagg", 1, 1, 1));
   EXPECT_TRUE(is("", 1, 1, 1));
-  EXPECT_TRUE(is("x2+ulysses999999999999", 1, 1, 1));
+  for (const char* text :
+       {"foo", "ulysses", "ulysses0", "ulysses4x", "x2", "4", "fsdp2", "ulysses999999999999",
+        "cfg2,ring2", "none+fsdp", "ring4096xring2", "ring4096xcfg4096xtp4096"})
+    EXPECT_FALSE(parse_layout(text)) << text;
 }
 
 TEST(PredictCsv, RefusedRowsKeepTheirId) {
@@ -131,12 +208,32 @@ TEST(PredictCsv, MalformedFilesAreProblemsWithPlaces) {
   EXPECT_THAT(problems(""), HasSubstr("rows.csv:1:1"));
   EXPECT_THAT(problems("id,model,gpu\n"), HasSubstr("stage: expected a column"));
   EXPECT_THAT(problems("id,model,stage,gpu,gpu\n"), HasSubstr("a second one"));
+  EXPECT_THAT(problems("id,model,stage,gpu,widht\nx,flux.1-dev,dit,H100-SXM,512\n"),
+              HasSubstr("rows.csv:1:20: widht: expected a column of measured_latencies.csv or of "
+                        "predict's answers, got widht (did you mean 'width'?)"));
   EXPECT_THAT(problems("id,model,stage,gpu\na,b,c\n"), HasSubstr("rows.csv:2:1"));
   EXPECT_THAT(problems("id,model,stage,gpu\na,\"b,c,d\n"), HasSubstr("closing quote"));
-  EXPECT_THAT(problems("id,model,stage,gpu,width\na,m,dit,g,wide\nb,m,dit,g,1.5\n"),
-              HasSubstr("rows.csv:2:11: width: expected a number, got wide\nrows.csv:3:11"));
-  EXPECT_THAT(problems("id,model,stage,gpu,width\na,m,dit,g,nan\n"),
-              HasSubstr("expected a number"));
+  EXPECT_THAT(problems("id,model,stage,gpu\n"),
+              HasSubstr("rows.csv:1:1: expected rows to predict, got a header alone"));
+}
+
+TEST(PredictCsv, ABadNumberRefusesItsRow) {
+  const std::string csv =
+      "id,model,stage,gpu,width,height,num_gpus,peak_mem_gb\n"
+      "a,flux.1-dev,dit,H100-SXM,wide,1024,1,\n"
+      "b,flux.1-dev,dit,H100-SXM,-5,1024,1.5,\n"
+      "c,flux.1-dev,dit,H100-SXM,1024,1024,1,nan\n"
+      "d,flux.1-dev,dit,H100-SXM,1024,1024,0,\n"
+      "e,flux.1-dev,dit,H100-SXM,1024,1024,1,30\n";
+  const auto out = predict_csv(csv, "rows.csv", one_of_each());
+  ASSERT_TRUE(out) << text_of(out.error());
+  EXPECT_THAT(*out,
+              HasSubstr("a,,,,\"refused: width: expected a number, got wide\"\n"
+                        "b,,,,\"refused: width: expected a whole number of at least 1, got -5; "
+                        "num_gpus: expected a whole number of at least 1, got 1.5\"\n"
+                        "c,,,,\"refused: peak_mem_gb: expected a number, got nan\"\n"
+                        "d,,,,\"refused: num_gpus: expected a whole number of at least 1, got 0\"\n"
+                        "e,"));
 }
 
 TEST(Csv, QuotesRoundTrip) {
