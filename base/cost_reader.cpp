@@ -189,7 +189,7 @@ BeliefSpec read_belief(MapReader& root, KnownNames& known, Loading& loading) {
   belief.costs = read_costs(map, known);
   const ConfigNode error = map.take("error");
   if (error.valid()) read_error(error, known, belief, root.problems());
-  belief.learning = map.get("learning", as_on_off(), false);
+  belief.learning = map.optional("learning", as_on_off());
   map.finish();
   return belief;
 }

@@ -206,7 +206,8 @@ ControlSpec read_control(MapReader& root) {
 
 std::optional<Duration> read_request_timeout(MapReader& root) {
   MapReader map(root.take("timeouts"), root.problems(), "a map such as {request: 600 s}");
-  const auto timeout = map.optional("request", as_positive_duration());
+  const bool none = map.take("request").text() == "none";
+  const auto timeout = none ? std::nullopt : map.optional("request", as_positive_duration());
   map.finish();
   return timeout;
 }

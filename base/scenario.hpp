@@ -218,7 +218,7 @@ struct BeliefSpec {
   std::vector<CostLine> costs;
   std::map<std::string, double> bias;  ///< stage name (or model/stage) -> factor
   double error_cv = 0;
-  bool learning = false;
+  std::optional<bool> learning;  ///< from completions; absent: as learns() says
   Place place;
 };
 
@@ -292,6 +292,12 @@ struct Scenario {
   std::vector<std::string> not_modelled;  ///< what the file holds but nothing here models
 };
 
+/// Whether completions correct the belief: as the file says, else only under hybrid elasticity,
+/// which is prediction with feedback.
+inline bool learns(const Scenario& scenario) {
+  return scenario.belief.learning.value_or(scenario.policy.elasticity.name == "hybrid");
+}
+
 /// A stage of one model among all models' stages, dense: what NodeId counts.
 struct StageNode {
   ModelId model;
@@ -317,7 +323,7 @@ StageGraph make_stage_graph(const std::vector<ModelSpec>& models);
 
 struct CatalogueEntry {
   std::string gpu;
-  double price_usd_h = 0;
+  std::optional<double> price_usd_h;
   std::uint32_t max = 0;
   Place place;
 };

@@ -148,7 +148,7 @@ std::vector<CatalogueEntry> read_catalogue(const ConfigNode& node, KnownNames& k
     known.require_gpu(entry.gpu, entry.place);
     MapReader map(node.at(i), problems, "a map such as {price: 0.75 USD/h, max: 16}");
     const auto price = map.optional("price", as_price());
-    entry.price_usd_h = price.value_or(0);
+    entry.price_usd_h = price;
     if (priced && !map.has("price")) map.missing("price", as_price().expected);
     if (priced && price && *price <= 0)
       map.wrong("price", "a price above 0, as cost is asked", map.take("price").shown());
@@ -171,8 +171,7 @@ void check_node_prices(const ConfigNode& list, const std::vector<NodeGroupSpec>&
 }
 
 /// `catalogue` or `nodes`, exactly one.
-void read_offer(MapReader& root, KnownNames& known, Question& question) {
-  const bool priced = question.objective == Question::Objective::cost;
+void read_offer(MapReader& root, KnownNames& known, bool priced, Question& question) {
   const ConfigNode catalogue = root.take("catalogue");
   const ConfigNode nodes = root.take("nodes");
   question.base.fleet.short_form = !nodes.valid();
@@ -213,9 +212,22 @@ Reader<double> as_event_budget() {
           }};
 }
 
+/// Instances of one GPU are all that is planned so far.
+Reader<std::uint32_t> as_planned_degree() {
+  const Reader<std::uint32_t> degree = as_count(1, 1024);
+  return {degree.expected,
+          [=](const ConfigNode& node, Problems& problems) -> std::optional<std::uint32_t> {
+            const auto value = degree.read(node, problems);
+            if (!value || *value == 1) return value;
+            problems.push_back(problem_at(
+                node.place(), "1 (planning other degrees is not yet supported)", node.shown()));
+            return std::nullopt;
+          }};
+}
+
 void read_search(MapReader& root, Question& question) {
   MapReader map(root.take("search"), root.problems(), "a map such as {budget: 2e8 events}");
-  question.degrees = map.get("degrees", as_list_of(as_count(1, 1024), 1), question.degrees);
+  question.degrees = map.get("degrees", as_list_of(as_planned_degree(), 1), question.degrees);
   question.colocate = map.get("colocate", as_on_off(), question.colocate);
   question.confidence = map.get("confidence", as_confidence(), question.confidence);
   question.event_budget = map.get("budget", as_event_budget(), question.event_budget);
@@ -223,11 +235,22 @@ void read_search(MapReader& root, Question& question) {
   map.finish();
 }
 
-void read_objective(MapReader& root, Question& question) {
+/// None (with a Problem) where it is unknown: what it would need is unknown, too.
+std::optional<Question::Objective> read_objective(MapReader& root) {
   const std::vector<std::string> names{"cost", "throughput"};
-  const std::string name = root.get("objective", as_choice(names, {"latency"}), names.front());
+  const auto name = root.optional("objective", as_choice(names, {"latency"}));
+  if (!root.has("objective")) return Question::Objective::cost;
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (name == names[i]) question.objective = static_cast<Question::Objective>(i);
+    if (name == names[i]) return static_cast<Question::Objective>(i);
+  return std::nullopt;
+}
+
+void check_slo(MapReader& root, std::optional<Question::Objective> objective) {
+  if (objective == Question::Objective::cost && !root.has("slo"))
+    root.missing("slo", "an slo, as cost is asked");
+  if (objective == Question::Objective::throughput && root.has("slo"))
+    root.wrong("slo", "no slo (objective throughput within one is not yet supported)",
+               root.take("slo").shown());
 }
 
 Question read_question(const ConfigNode& node, const Overrides& overrides, Loading& loading,
@@ -244,12 +267,12 @@ Question read_question(const ConfigNode& node, const Overrides& overrides, Loadi
   KnownNames known(base.models, complete, hardware);
   base.policy = read_policies(root);
   base.workload = read_workload(root, known, overrides, true);
-  read_objective(root, question);
-  read_offer(root, known, question);
+  const std::optional<Question::Objective> objective = read_objective(root);
+  question.objective = objective.value_or(Question::Objective::cost);
+  read_offer(root, known, objective == Question::Objective::cost, question);
   read_conduct(root, known, overrides, loading, base);
   read_search(root, question);
-  if (question.objective == Question::Objective::cost && !root.has("slo"))
-    root.missing("slo", "an slo, as cost is asked");
+  check_slo(root, objective);
   root.finish();
   base.gpus = hardware.types();
   return question;

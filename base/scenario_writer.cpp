@@ -308,7 +308,8 @@ std::string profile_text(const std::string& path, const std::string& folder) {
   return path.substr(shipped.size(), path.size() - shipped.size() - std::string(".yaml").size());
 }
 
-std::string belief_text(const BeliefSpec& belief, const std::string& folder) {
+std::string belief_text(const Scenario& scenario, const std::string& folder) {
+  const BeliefSpec& belief = scenario.belief;
   FlowMap bias;
   for (const auto& [stage, factor] : belief.bias) bias.number(stage, factor);
   FlowMap map;
@@ -317,7 +318,7 @@ std::string belief_text(const BeliefSpec& belief, const std::string& folder) {
   if (belief.source == BeliefSpec::Source::profile)
     map.text("profile", profile_text(belief.profile, folder));
   map.raw("error", FlowMap().raw("bias", bias.str()).number("cv", belief.error_cv).str());
-  return map.raw("learning", belief.learning ? "on" : "off").str();
+  return map.raw("learning", learns(scenario) ? "on" : "off").str();
 }
 
 std::string startup_text(const StartupLine& line) {
@@ -386,6 +387,11 @@ std::string run_text(const RunSpec& run) {
                             : map.duration("warmup", run.warmup).str();
 }
 
+std::string timeouts_text(const std::optional<Duration>& request) {
+  return request ? FlowMap().duration("request", *request).str()
+                 : FlowMap().raw("request", "none").str();
+}
+
 std::string models_text(const std::vector<ModelSpec>& models) {
   std::string out = "models:\n";
   for (const ModelSpec& model : models) out += model_text(model);
@@ -408,10 +414,12 @@ std::string conduct_text(const Scenario& scenario, const std::string& folder) {
   line("control", control_text(scenario.control));
   line("policy", policies_text(scenario.policy));
   out += block_list("costs", each(scenario.costs, cost_text));
-  line("belief", belief_text(scenario.belief, folder));
-  out += block_list("startup", each(scenario.startup, startup_text));
-  if (scenario.request_timeout)
-    line("timeouts", FlowMap().duration("request", *scenario.request_timeout).str());
+  line("belief", belief_text(scenario, folder));
+  StartupLine immediate;
+  immediate.provision = immediate.load = Duration{};
+  out += block_list("startup", scenario.startup.empty() ? std::vector{startup_text(immediate)}
+                                                        : each(scenario.startup, startup_text));
+  line("timeouts", timeouts_text(scenario.request_timeout));
   line("retries", FlowMap().number("max", scenario.max_retries).str());
   out += block_list("faults", each(scenario.faults, fault_text));
   out += block_list("slo", each(scenario.slo, slo_text));

@@ -170,6 +170,19 @@ Reader<double> as_rate_scale() {
           }};
 }
 
+/// Arrivals so many times as fast: a trace's, else the rate of the process.
+void read_rate_scale(MapReader& map, WorkloadSpec& workload) {
+  const double scale = map.get("rate_scale", as_rate_scale(), 1.0);
+  if (!workload.trace.empty()) {
+    workload.trace_rate = scale;
+  } else if (workload.arrivals && workload.arrivals->rate_per_s > 0) {
+    workload.arrivals->rate_per_s *= scale;
+  } else if (map.has("rate_scale")) {
+    map.wrong("rate_scale", "no rate_scale (neither a trace nor a rate that it could speed up)",
+              map.take("rate_scale").shown());
+  }
+}
+
 void check_end(MapReader& map, const WorkloadSpec& workload, bool steady) {
   const bool burst =
       workload.arrivals && workload.arrivals->process == ArrivalsSpec::Process::burst;
@@ -194,10 +207,7 @@ WorkloadSpec read_workload(MapReader& root, KnownNames& known, const Overrides& 
   MapReader map(node, root.problems(), "a map of the workload");
   workload.place = node.place();
   read_source(map, overrides, workload);
-  workload.trace_rate = map.get("rate_scale", as_rate_scale(), 1.0);
-  if (map.has("rate_scale") && workload.trace.empty())
-    map.wrong("rate_scale", "no rate_scale (it speeds up a trace, and there is none)",
-              map.take("rate_scale").shown());
+  read_rate_scale(map, workload);
   workload.requests = map.optional("requests", as_large_count(1, kMostRequests));
   workload.duration = map.optional("duration", as_positive_duration());
   workload.mix = read_mix(map, known, !workload.trace.empty());

@@ -156,6 +156,16 @@ std::optional<Market::Rent> Market::rent(const std::vector<std::uint32_t>& gpus)
   return best;
 }
 
+Market::Price Market::price(const Candidate& candidate) const {
+  const std::optional<Rent> found = rent(candidate);
+  if (!found) return {std::nullopt, "the offer has too few GPUs for it"};
+  for (std::size_t i = 0; i < groups_.size(); ++i) {
+    if (found->nodes[i] == 0 || groups_[i].price_usd_h) continue;
+    return {std::nullopt, fmt::format("the question gives no price for {}", groups_[i].name)};
+  }
+  return {found->usd_per_hour, {}};
+}
+
 /// Depth first over node groups, bounded by the cheapest cover so far. A group of one type is taken
 /// in the number that covers what is missing or fewer when others have that type as well.
 void Market::cover(std::size_t at, std::vector<std::uint32_t>& missing, Rent& partial,
@@ -203,7 +213,7 @@ Scenario with_fleet(const Question& question, const Market& market, const Candid
   Scenario scenario = question.base;
   const std::optional<Market::Rent> rent = market.rent(candidate);
   DF_CHECK(rent.has_value(), "a candidate that the market cannot supply");
-  scenario.fleet.short_form = !question.catalogue.empty();
+  scenario.fleet.short_form = false;  // the short form has no place for prices
   scenario.fleet.nodes.clear();
   scenario.fleet.pools.clear();
   for (std::size_t i = 0; i < rent->nodes.size(); ++i) {

@@ -64,6 +64,12 @@ class Market {
   };
   [[nodiscard]] std::optional<Rent> rent(const std::vector<std::uint32_t>& gpus) const;
   [[nodiscard]] std::optional<Rent> rent(const Candidate& candidate) const;
+  /// What this fleet costs; none (and why) where something in it has no price.
+  struct Price {
+    std::optional<double> usd_per_hour;
+    std::string why;
+  };
+  [[nodiscard]] Price price(const Candidate& candidate) const;
   [[nodiscard]] const std::vector<NodeGroupSpec>& groups() const { return groups_; }
 
  private:
@@ -74,7 +80,7 @@ class Market {
   std::vector<NodeGroupSpec> groups_;  ///< with price_usd_h and max
 };
 
-/// The question's scenario with this fleet.
+/// The question's scenario with this fleet, its nodes and their prices.
 Scenario with_fleet(const Question& question, const Market& market, const Candidate& candidate,
                     const std::vector<StageGroup>& groups);
 

@@ -32,6 +32,10 @@ struct Ground {
       : question(asked), options(how), market(asked) {}
 };
 
+/// A question in steady state may name no end, a scenario must: the requests and the warm-up that
+/// the judgement rests on.
+void give_end(Scenario& scenario, const Judgement& judgement);
+
 /// Objective throughput: the best use of a fixed inventory (search.hpp).
 Result<Plan> search_throughput(Ground& ground);
 

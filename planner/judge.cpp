@@ -143,6 +143,10 @@ Result<Judgement> Judge::judge(const Scenario& fleet) const {
       }
     }
     judgement = compare(objectives, exact);
+    if (demand_.steady) {
+      judgement.requests = static_cast<std::uint64_t>(requests);
+      judgement.warmup = scenario.run.warmup;
+    }
     judgement.report = sim::make_report(*simulation, options, std::move(*outcome), 0);
     if (judgement.verdict != Verdict::undecided || exact) return judgement;
     // The next round would take about kGrowth times as much as this one.

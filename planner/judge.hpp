@@ -21,6 +21,8 @@ struct Judgement {
   Verdict verdict = Verdict::undecided;
   std::string why;                       ///< "p95 71 s (69 to 73) > 60 s"
   std::optional<report::Report> report;  ///< of the last round, where it was simulated
+  std::uint64_t requests = 0;            ///< steady: of each replication of that round
+  Duration warmup;                       ///< steady: what of them was left out
 };
 
 /// Events and seconds that a search may spend; shared by all judgements of one search.

@@ -1,6 +1,7 @@
 #include "planner/plan_command.hpp"
 
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -22,6 +23,12 @@ Json figure(const report::Figure& f) {
   json["ci95"] = f.ci95 ? Json({f.ci95->lo, f.ci95->hi}) : Json();
   if (!f.ci95 && !f.why.empty()) json["why"] = f.why;
   return json;
+}
+
+/// The price; null, and KEY_why, where there is none.
+void add_price(Json& json, const std::string& key, const Market::Price& price) {
+  json[key] = price.usd_per_hour ? Json(*price.usd_per_hour) : Json();
+  if (!price.usd_per_hour) json[key + "_why"] = price.why;
 }
 
 Json pools(const Candidate& candidate, const std::vector<StageGroup>& groups) {
@@ -54,7 +61,7 @@ Json best_json(const Plan& plan) {
   Json json;
   json["fleet"] = describe(plan.best->candidate, plan.groups);
   json["pools"] = pools(plan.best->candidate, plan.groups);
-  json["usd_per_hour"] = plan.best->usd_per_hour;
+  add_price(json, "usd_per_hour", plan.best->price);
   if (plan.best->judgement.report) {
     const report::Report& report = *plan.best->judgement.report;
     json["throughput_rps"] = figure(report.throughput_rps);
@@ -66,11 +73,13 @@ Json best_json(const Plan& plan) {
 }
 
 Json proof_row(const Considered& considered, const std::vector<StageGroup>& groups) {
-  return {{"fleet", describe(considered.candidate, groups)},
-          {"pools", pools(considered.candidate, groups)},
-          {"usd_per_hour", considered.usd_per_hour},
-          {"verdict", name_of(considered.judgement.verdict)},
-          {"why", considered.judgement.why}};
+  Json json;
+  json["fleet"] = describe(considered.candidate, groups);
+  json["pools"] = pools(considered.candidate, groups);
+  add_price(json, "usd_per_hour", considered.price);
+  json["verdict"] = name_of(considered.judgement.verdict);
+  json["why"] = considered.judgement.why;
+  return json;
 }
 
 Json seconds_json(const Plan& plan) {
@@ -99,25 +108,41 @@ std::string seconds_text(const Plan& plan) {
   return text.empty() ? text : "\n  seconds that this rests on (5 % to 95 %)\n" + text;
 }
 
-/// Fleets that no other simulated fleet beats in both price and p95.
+/// Fleets that no other simulated fleet beats in both price and p95 (p95 alone without prices).
 Json pareto(const Plan& plan) {
   Json json = Json::array();
   constexpr std::size_t kP95 = 2;
   const auto p95 = [](const Considered& c) {
     return c.judgement.report ? c.judgement.report->latency[kP95].value : std::nullopt;
   };
+  const auto usd = [](const Considered& c) { return c.price.usd_per_hour.value_or(0); };
   for (const Considered& one : plan.simulated) {
     if (!p95(one)) continue;
     bool beaten = false;
     for (const Considered& other : plan.simulated) {
       if (!p95(other)) continue;
-      beaten = beaten || (other.usd_per_hour <= one.usd_per_hour && *p95(other) <= *p95(one) &&
-                          (other.usd_per_hour < one.usd_per_hour || *p95(other) < *p95(one)));
+      beaten = beaten || (usd(other) <= usd(one) && *p95(other) <= *p95(one) &&
+                          (usd(other) < usd(one) || *p95(other) < *p95(one)));
     }
     if (beaten) continue;
-    json.push_back({{"fleet", describe(one.candidate, plan.groups)},
-                    {"usd_per_hour", one.usd_per_hour},
-                    {"p95_s", *p95(one)}});
+    Json row;
+    row["fleet"] = describe(one.candidate, plan.groups);
+    add_price(row, "usd_per_hour", one.price);
+    row["p95_s"] = *p95(one);
+    json.push_back(std::move(row));
+  }
+  return json;
+}
+
+/// The neighbours, then whatever else was simulated.
+Json proof(const Plan& plan) {
+  Json json = Json::array();
+  std::set<std::string> shown;
+  for (const std::vector<Considered>* rows : {&plan.neighbours, &plan.simulated}) {
+    for (const Considered& row : *rows) {
+      if (!shown.insert(describe(row.candidate, plan.groups)).second) continue;
+      json.push_back(proof_row(row, plan.groups));
+    }
   }
   return json;
 }
@@ -129,31 +154,27 @@ Json to_json(const Plan& plan, double wall_s) {
   if (!plan.why.empty()) json["why"] = plan.why;
   json["best"] = best_json(plan);
   json["seconds_used"] = seconds_json(plan);
-  json["lower_bound_usd_per_hour"] = plan.lower_bound_usd_per_hour;
-  json["proof"] = Json::array();
-  for (const Considered& row : plan.neighbours)
-    json["proof"].push_back(proof_row(row, plan.groups));
-  for (const Considered& row : plan.simulated) json["proof"].push_back(proof_row(row, plan.groups));
+  add_price(json, "lower_bound_usd_per_hour", plan.lower_bound);
+  json["proof"] = proof(plan);
   json["pareto"] = pareto(plan);
   json["candidates"] = {{"considered", plan.considered},
                         {"pruned", plan.pruned},
-                        {"simulated", plan.simulated.size()}};
+                        {"simulated", plan.simulated.size()},
+                        {"left", plan.left()}};
   json["wall_s"] = wall_s;
   return json;
 }
 
 /// "3.06 USD/h"; nothing where nothing has a price.
-std::string price(double usd_per_hour, const Plan& plan) {
-  const bool priced =
-      plan.lower_bound_usd_per_hour > 0 || (plan.best && plan.best->usd_per_hour > 0);
-  return priced ? fmt::format("{:.4g} USD/h", usd_per_hour) : "";
+std::string price_text(const Market::Price& price) {
+  return price.usd_per_hour ? fmt::format("{:.4g} USD/h", *price.usd_per_hour) : "";
 }
 
 std::string table(const Plan& plan) {
   std::string text = fmt::format("{}\n", name_of(plan.answer));
   if (!plan.why.empty()) text += fmt::format("  {}\n", plan.why);
   if (plan.best) {
-    const std::string asks = price(plan.best->usd_per_hour, plan);
+    const std::string asks = price_text(plan.best->price);
     text +=
         fmt::format("\n  best   {}\n         {}{}{}\n", describe(plan.best->candidate, plan.groups),
                     asks, asks.empty() ? "" : ": ", plan.best->judgement.why);
@@ -168,13 +189,14 @@ std::string table(const Plan& plan) {
   if (!plan.simulated.empty()) text += "\n  judged last, cheapest first\n";
   for (std::size_t i = first; i < plan.simulated.size(); ++i) {
     const Considered& row = plan.simulated[i];
-    text += fmt::format("    {:>15}  {:<9}  {}\n                     {}\n",
-                        price(row.usd_per_hour, plan), name_of(row.judgement.verdict),
-                        describe(row.candidate, plan.groups), row.judgement.why);
+    text += fmt::format("    {:>15}  {:<9}  {}\n                     {}\n", price_text(row.price),
+                        name_of(row.judgement.verdict), describe(row.candidate, plan.groups),
+                        row.judgement.why);
   }
-  text += fmt::format("\n  {} fleets and cuts considered, {} pruned by bounds, {} simulated",
-                      plan.considered, plan.pruned, plan.simulated.size());
-  const std::string bound = price(plan.lower_bound_usd_per_hour, plan);
+  text += fmt::format(
+      "\n  {} fleets and cuts considered: {} excluded by bounds, {} simulated, {} left unjudged",
+      plan.considered, plan.pruned, plan.simulated.size(), plan.left());
+  const std::string bound = price_text(plan.lower_bound);
   text += bound.empty() ? "\n" : fmt::format("; no fleet below {} can do it\n", bound);
   return text;
 }

@@ -161,7 +161,7 @@ class CostSearch {
       Result<Judgement> judgement = judge(candidate);
       if (!judgement) return fail(std::move(judgement.error()));
       const Considered& seen = plan_.simulated.emplace_back(
-          Considered{candidate, next.usd_per_hour, std::move(*judgement)});
+          Considered{candidate, ground_.market.price(candidate), std::move(*judgement)});
       if (seen.judgement.verdict == Verdict::feasible) {
         plan_.best = seen;
         plan_.answer = undecided_.empty() ? Answer::feasible : Answer::undecided;
@@ -189,22 +189,26 @@ class CostSearch {
   }
 
   void enumerate() {
-    plan_.lower_bound_usd_per_hour = kNever;
+    double cheapest = kNever;
     for (const Layout& layout :
          layouts(ground_.groups.size(), ground_.market.gpus(), ground_.question.colocate)) {
-      ++plan_.considered;
       Bounded bounded = bound(ground_, work_, layout);
       if (!bounded.pruned.empty()) {
+        ++plan_.considered;
         ++plan_.pruned;
         pruned_.push_back(std::move(bounded));
         continue;
       }
       const auto rent = ground_.market.rent(Candidate{bounded.layout, bounded.fewest});
-      plan_.lower_bound_usd_per_hour = std::min(plan_.lower_bound_usd_per_hour, rent->usd_per_hour);
+      cheapest = std::min(cheapest, rent->usd_per_hour);
       layouts_.push_back(std::move(bounded));
       push(layouts_.size() - 1, layouts_.back().fewest);
     }
-    if (layouts_.empty()) plan_.lower_bound_usd_per_hour = 0;
+    if (layouts_.empty()) {
+      plan_.lower_bound.why = "bounds exclude every fleet at any price";
+    } else {
+      plan_.lower_bound.usd_per_hour = cheapest;
+    }
   }
 
   void push(std::size_t layout, const std::vector<std::uint32_t>& counts) {
@@ -240,7 +244,8 @@ class CostSearch {
         fewer.judgement.why =
             ground_.demand.steady
                 ? fmt::format(
-                      "capacity: {} {} at {:.4g} s a request serve at most {:.4g} /s < {:.4g} /s",
+                      "capacity: {} {} at {:.4g} s a request serve {:.4g} /s, and more than "
+                      "{:.4g} /s is needed",
                       fewer.candidate.counts[i], name, seconds, fewer.candidate.counts[i] / seconds,
                       ground_.demand.rate_per_s)
                 : fmt::format("capacity: {} {} at {:.4g} s a request cannot finish in time",
@@ -257,11 +262,12 @@ class CostSearch {
           Result<Judgement> judgement = judge(fewer.candidate);
           if (!judgement) return fail(std::move(judgement.error()));
           fewer.judgement = std::move(*judgement);
+          ++plan_.considered;
+          plan_.simulated.push_back(
+              {fewer.candidate, ground_.market.price(fewer.candidate), fewer.judgement});
         }
       }
-      if (const auto rent = ground_.market.rent(fewer.candidate)) {
-        fewer.usd_per_hour = rent->usd_per_hour;
-      }
+      fewer.price = ground_.market.price(fewer.candidate);
       plan_.neighbours.push_back(std::move(fewer));
     }
     return {};
@@ -297,6 +303,13 @@ class CostSearch {
 
 }  // namespace
 
+void give_end(Scenario& scenario, const Judgement& judgement) {
+  WorkloadSpec& workload = scenario.workload;
+  if (workload.requests || workload.duration || judgement.requests == 0) return;
+  workload.requests = judgement.requests;
+  scenario.run.warmup = judgement.warmup;
+}
+
 const char* name_of(Answer answer) {
   switch (answer) {
     case Answer::feasible:
@@ -322,6 +335,7 @@ Result<Plan> search(const Question& question, const SearchOptions& options) {
   if (!done) return fail(done.error());
   if (plan.best) {
     plan.scenario = with_fleet(question, ground.market, plan.best->candidate, ground.groups);
+    give_end(plan.scenario, plan.best->judgement);
     plan.seconds_used = work.seconds_used(plan.best->candidate.layout);
   }
   return plan;

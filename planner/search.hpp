@@ -14,7 +14,7 @@ namespace disagfusion::planner {
 /// One fleet that was looked at.
 struct Considered {
   Candidate candidate;
-  double usd_per_hour = 0;
+  Market::Price price;
   Judgement judgement;
 };
 
@@ -25,10 +25,13 @@ struct Plan {
   Answer answer = Answer::infeasible;
   std::string why;  ///< infeasible: the binding reason; undecided: what is open
   std::optional<Considered> best;
-  std::vector<Considered> neighbours;   ///< the best with one instance fewer, each failing
-  std::vector<Considered> simulated;    ///< in the order of judging
-  double lower_bound_usd_per_hour = 0;  ///< no fleet below it can do it
-  std::uint64_t considered = 0, pruned = 0;
+  std::vector<Considered> neighbours;  ///< the best with one instance fewer, each failing
+  std::vector<Considered> simulated;   ///< in the order of judging
+  Market::Price lower_bound;           ///< no fleet below it can do it
+  std::uint64_t considered = 0;        ///< fleets, and cuts of which no fleet was worth simulating
+  std::uint64_t pruned = 0;            ///< of these, cuts and fleets that a bound excludes
+  /// Of these, fleets that were not judged: the answer came before them, or the budget was spent.
+  [[nodiscard]] std::uint64_t left() const { return considered - pruned - simulated.size(); }
   std::vector<StageGroup> groups;
   std::vector<SecondsUsed> seconds_used;  ///< of the best fleet's stages
   Scenario scenario;                      ///< with the best fleet

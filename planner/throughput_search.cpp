@@ -10,6 +10,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
+#include <span>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -128,27 +131,110 @@ std::vector<Allocation> cuts(const Ground& ground, const Work& work) {
   return all;
 }
 
-/// The fleet kept busy by a closed loop: steady throughput with its interval.
-Result<report::Report> saturate(const Ground& ground, const Scenario& fleet, double capacity,
-                                std::uint32_t instances) {
+/// What a fleet carries when a closed loop keeps it busy.
+struct Saturated {
+  report::Report report;
+  std::uint64_t requests = 0;  ///< of each replication
+};
+
+/// The rate of completions at t_1 <= t_2 <= ... t_2h, from the mean instants of their halves:
+///   X = h / ((t_{h+1} + ... + t_2h) / h - (t_1 + ... + t_h) / h).
+/// The mean of t_{i+h} - t_i over whole periods is h periods of one completion whatever the order
+/// inside a period, so completions that come in groups bias it only in second order; a count over
+/// a window is off by up to a group.
+double completion_rate(std::span<const double> instants) {
+  const std::size_t half = instants.size() / 2;
+  double first = 0, second = 0;
+  for (std::size_t i = 0; i < half; ++i) {
+    first += instants[i];
+    second += instants[half + i];
+  }
+  const auto h = static_cast<double>(half);
+  return h / ((second - first) / h);
+}
+
+/// Mean and interval over batches of all replications.
+report::Figure rate_of(const std::vector<double>& rates) {
+  report::Figure figure;
+  if (rates.empty()) {
+    figure.why = "too few requests completed";
+    return figure;
+  }
+  figure.value =
+      std::accumulate(rates.begin(), rates.end(), 0.0) / static_cast<double>(rates.size());
+  figure.ci95 = report::interval_of_mean(rates);
+  return figure;
+}
+
+std::string rate_text(const report::Figure& rate) {
+  if (!rate.value || !rate.ci95) return rate.why;
+  return fmt::format("carries {:.5g} /s ({:.5g} to {:.5g})", *rate.value, rate.ci95->lo,
+                     rate.ci95->hi);
+}
+
+/// How long the fleet is kept busy. An instance's up to kInFlight requests can end together, so the
+/// half of a batch is a multiple of 1 to kInFlight of each instance's requests.
+class ClosedLoop {
+ public:
+  explicit ClosedLoop(std::uint32_t instances) : instances_(instances) {}
+  [[nodiscard]] std::uint32_t concurrency() const { return kInFlight * instances_; }
+  [[nodiscard]] std::uint64_t warmup() const { return std::uint64_t{kWarmup} * instances_; }
+  /// Those in flight when the last one is issued drain: they are measured in no batch.
+  [[nodiscard]] std::uint64_t requests() const {
+    return warmup() + kBatches * batch() + concurrency();
+  }
+  /// The rate in each batch of one run's completions.
+  void add_rates(const std::vector<double>& completions, std::vector<double>& rates) const {
+    for (std::size_t i = 0; i < kBatches; ++i) {
+      const std::size_t first = warmup() + i * batch();
+      if (first + batch() > completions.size()) return;  // requests that failed
+      rates.push_back(completion_rate({completions.data() + first, batch()}));
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kInFlight = 4, kWarmup = 50, kHalfBatch = 24;  // an instance
+  static constexpr std::size_t kBatches = 4;
+  [[nodiscard]] std::size_t batch() const { return std::size_t{2} * kHalfBatch * instances_; }
+  std::uint32_t instances_;
+};
+
+Result<Saturated> saturate(const Ground& ground, const Scenario& fleet, double capacity,
+                           std::uint32_t instances) {
+  const ClosedLoop loop(instances);
   Scenario scenario = fleet;
-  constexpr std::uint32_t kInFlightPerInstance = 4, kTurns = 50;
-  const std::uint32_t concurrency = kInFlightPerInstance * instances;
   scenario.workload.trace.clear();
+  scenario.workload.trace_rate = 1;
   scenario.workload.arrivals.reset();
-  scenario.workload.closed_loop_concurrency = concurrency;
-  scenario.workload.requests = static_cast<std::uint64_t>(concurrency) * kTurns;
+  scenario.workload.closed_loop_concurrency = loop.concurrency();
+  scenario.workload.requests = loop.requests();
   scenario.workload.duration.reset();
-  scenario.run.warmup = from_seconds(
-      std::min(kLongestSeconds, 0.2 * static_cast<double>(*scenario.workload.requests) / capacity));
+  scenario.run.warmup =
+      from_seconds(std::min(kLongestSeconds, static_cast<double>(loop.warmup()) / capacity));
   const Result<sim::Simulation> simulation = sim::Simulation::prepare(scenario);
   if (!simulation) return fail(simulation.error());
   sim::RunOptions options;
   options.seed = ground.question.base.seed;
   options.replications = 4;
-  Result<sim::RunOutcome> outcome = sim::run(*simulation, options);
-  if (!outcome) return fail(std::move(outcome.error()));
-  return sim::make_report(*simulation, options, std::move(*outcome), 0);
+  sim::RunOutcome outcome;
+  outcome.not_modelled = simulation->not_modelled();
+  std::vector<double> rates;
+  for (std::uint32_t r = 0; r < options.replications; ++r) {
+    std::vector<double> completions;
+    sim::Watchers watchers;
+    watchers.ended = [&](const traces::RequestRow& row) {
+      if (row.latency) completions.push_back(row.done->seconds());
+    };
+    auto run = simulation->run(sim::replication_seed(options.seed, r), watchers);
+    if (!run) return fail(std::move(run.error()));
+    outcome.runs.push_back(std::move(*run));
+    loop.add_rates(completions, rates);
+  }
+  Saturated saturated;
+  saturated.requests = loop.requests();
+  saturated.report = sim::make_report(*simulation, options, std::move(outcome), 0);
+  saturated.report.throughput_rps = rate_of(rates);
+  return saturated;
 }
 
 }  // namespace
@@ -177,9 +263,9 @@ Result<Plan> search_throughput(Ground& ground) {
   std::stable_sort(allocations.begin(), allocations.end(), [](const auto& a, const auto& b) {
     return a.capacity() > b.capacity() * (1 + 1e-12);
   });
-  Judge judge(ground.question, ground.demand, ground.budget);
+  plan.considered = allocations.size();
+  plan.lower_bound.why = "objective throughput asks for no price";
   for (const Allocation& a : allocations) {
-    ++plan.considered;
     Considered considered;
     considered.candidate = candidate_of(a, gpus);
     if (a.capacity() <= 0) {
@@ -189,10 +275,8 @@ Result<Plan> search_throughput(Ground& ground) {
     }
     const Scenario fleet =
         with_fleet(ground.question, ground.market, considered.candidate, ground.groups);
-    if (const auto rent = ground.market.rent(considered.candidate)) {
-      considered.usd_per_hour = rent->usd_per_hour;
-    }
-    Result<report::Report> carried =
+    considered.price = ground.market.price(considered.candidate);
+    Result<Saturated> carried =
         saturate(ground, fleet, a.capacity(), considered.candidate.instances());
     if (!carried) {
       ++plan.pruned;
@@ -200,27 +284,22 @@ Result<Plan> search_throughput(Ground& ground) {
       continue;
     }
     considered.judgement.verdict = Verdict::feasible;
-    considered.judgement.why =
-        fmt::format("carries {:.5g} /s saturated, its capacity bound is {:.5g} /s",
-                    carried->throughput_rps.value.value_or(0), a.capacity());
-    considered.judgement.report = std::move(*carried);
-    if (!ground.question.base.slo.empty()) {
-      Result<Judgement> kept = judge.judge(fleet);
-      if (!kept) return fail(std::move(kept.error()));
-      if (kept->verdict != Verdict::feasible) considered.judgement = std::move(*kept);
-    }
+    considered.judgement.why = fmt::format("{} saturated, its capacity bound is {:.5g} /s",
+                                           rate_text(carried->report.throughput_rps), a.capacity());
+    considered.judgement.report = std::move(carried->report);
+    considered.judgement.requests = carried->requests;
     plan.simulated.push_back(considered);
-    if (considered.judgement.verdict == Verdict::feasible && !plan.best) {
+    if (!plan.best) {
       plan.best = considered;
       plan.answer = Answer::feasible;
       plan.scenario = fleet;
+      give_end(plan.scenario, considered.judgement);
       plan.seconds_used = work.seconds_used(considered.candidate.layout);
       continue;
     }
     constexpr std::size_t kShown = 4;  // runners-up for the proof
-    if (plan.best && plan.simulated.size() >= kShown) break;
+    if (plan.simulated.size() >= kShown) break;
   }
-  if (!plan.best && !plan.simulated.empty()) plan.why = plan.simulated.front().judgement.why;
   return plan;
 }
 

@@ -121,7 +121,8 @@ Problems unknown_biases(const Scenario& scenario, const StageGraph& graph) {
   return problems;
 }
 
-std::string description_of(const BeliefSpec& belief) {
+std::string description_of(const Scenario& scenario) {
+  const BeliefSpec& belief = scenario.belief;
   std::string text = "means of costs";
   if (belief.source == BeliefSpec::Source::costs) text = "costs of its own";
   if (belief.source == BeliefSpec::Source::profile)
@@ -131,7 +132,8 @@ std::string description_of(const BeliefSpec& belief) {
     for (const auto& [stage, factor] : belief.bias) text += fmt::format(" {} x {}", stage, factor);
   }
   if (belief.error_cv > 0) text += fmt::format(", error cv {}", belief.error_cv);
-  if (belief.learning) text += ", learning";
+  if (learns(scenario))
+    text += belief.learning ? ", learning" : ", learning (the default of elasticity hybrid)";
   return text;
 }
 
@@ -150,8 +152,8 @@ Result<Belief> make_belief(const Scenario& scenario, const StageGraph& graph,
   if (!inner) return tl::unexpected<Problems>(std::move(inner.error()));
   Belief belief;
   belief.costs = std::make_unique<BelievedCosts>(std::move(*inner), scenario, graph, gpu_types);
-  belief.learning = spec.learning;
-  belief.description = description_of(spec);
+  belief.learning = learns(scenario);
+  belief.description = description_of(scenario);
   return belief;
 }
 

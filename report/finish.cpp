@@ -60,8 +60,11 @@ RunSummary Recorder::finish(TimePoint end_point, const scheduler::Scheduler& sch
     summary.throughput_rps =
         ratio(static_cast<double>(completed_after_warmup_), seconds(last_completion_ - warmup_));
   }
-  summary.latency_mean = figure_of(latency_means_, "no request completed");
-  summary.wait_mean = figure_of(wait_means_, "no request completed");
+  const bool all_warmed_up = counts_.offered > 0 && measured_offered_ == 0;
+  const char* const within_warmup = "every request arrived within the warm-up";
+  const char* const nobody = all_warmed_up ? within_warmup : "no request completed";
+  summary.latency_mean = figure_of(latency_means_, nobody);
+  summary.wait_mean = figure_of(wait_means_, nobody);
   for (std::size_t i = 0; i < kLatencyShares.size(); ++i) {
     summary.latency[i] = latency_.at(kLatencyShares[i]);
   }
@@ -69,8 +72,9 @@ RunSummary Recorder::finish(TimePoint end_point, const scheduler::Scheduler& sch
   summary.covers =
       ratio(static_cast<double>(measured_completed_), static_cast<double>(measured_offered_));
   summary.objectives = objective_counts_;
-  summary.attainment = figure_of(
-      met_means_, scenario_.slo.empty() ? "no slo is given" : "no request has a latency bound");
+  summary.attainment = figure_of(met_means_, scenario_.slo.empty() ? "no slo is given"
+                                             : all_warmed_up       ? within_warmup
+                                                             : "no request has a latency bound");
   if (met_means_.count() > 0) {
     std::uint64_t met = 0;
     for (const ObjectiveCounts& objective : objective_counts_) met += objective.met;
@@ -219,7 +223,8 @@ Stability Recorder::judge(std::int64_t end, std::string& why) const {
       where = p;
     }
   }
-  if (worst >= 1) {
+  constexpr std::uint64_t kFewestForALoad = 10;
+  if (worst >= 1 && counts_.offered >= kFewestForALoad) {
     why =
         fmt::format("pool {} is offered {:.3f} of what it can do", setup_.roles[where].name, worst);
     return Stability::overloaded;
@@ -239,6 +244,7 @@ Stability Recorder::judge(std::int64_t end, std::string& why) const {
     }
   }
   why = fmt::format("the busiest pool is offered {:.3f} of what it can do", worst);
+  if (worst >= 1) why += fmt::format(", but {} requests are too few to tell", counts_.offered);
   return Stability::stable;
 }
 

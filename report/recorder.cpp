@@ -268,7 +268,7 @@ void Recorder::end(RequestKey request, traces::Outcome outcome, const char* why)
     case traces::Outcome::completed:
       ++counts_.completed;
       last_completion_ = now_;
-      if (now_ >= warmup_) ++completed_after_warmup_;
+      if (now_ > warmup_) ++completed_after_warmup_;
       met = counted && sojourn <= record->bound;
       if (record->measured) measure(*record, stages_of(request.slot));
       break;

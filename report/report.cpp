@@ -306,7 +306,9 @@ Report make_report(const ReportInput& input) {
     return [member](const RunSummary& run) { return std::optional<double>(run.*member); };
   };
   report.makespan_s = over_runs(input.runs, get(&RunSummary::makespan_s), none);
-  report.throughput_rps = over_runs(input.runs, get(&RunSummary::throughput_rps), none);
+  report.throughput_rps =
+      over_runs(input.runs, get(&RunSummary::throughput_rps),
+                first.requests.completed > 0 ? "no request completed after the warm-up" : none);
   if (first.requests.completed == 0 && !report.throughput_rps.value)
     report.throughput_rps.value = 0;
   const auto with_interval = [&](Figure RunSummary::*member) {
@@ -319,7 +321,8 @@ Report make_report(const ReportInput& input) {
   report.attainment = with_interval(&RunSummary::attainment);
   for (std::size_t i = 0; i < kLatencyShares.size(); ++i) {
     report.latency[i] = over_runs(
-        input.runs, [i](const RunSummary& run) { return run.latency[i]; }, none);
+        input.runs, [i](const RunSummary& run) { return run.latency[i]; },
+        report.latency_mean.value ? none : report.latency_mean.why.c_str());
   }
   report.covers = over_runs(input.runs, get(&RunSummary::covers), "no request was measured");
   report.goodput_rps =

@@ -144,8 +144,7 @@ Result<Setup> make_setup(const Scenario& scenario, bool live) {
   setup.max_retries = scenario.max_retries;
   setup.request_timeout = scenario.request_timeout;
   setup.policies = scenario.policy;
-  // Hybrid elasticity is prediction plus feedback: it always learns from completions.
-  setup.learning = scenario.belief.learning || scenario.policy.elasticity.name == "hybrid";
+  setup.learning = learns(scenario);
   return setup;
 }
 

@@ -20,20 +20,21 @@ namespace disagfusion::sim {
 
 namespace {
 
-/// Keeps each request's own columns until its row is written.
+/// Hands rows of ended requests on; keeps each request's own columns until its row is written.
 class Rows final : public report::RowSink {
  public:
-  explicit Rows(traces::RequestsCsvWriter& writer) : writer_(writer) {}
+  explicit Rows(const Watchers& watchers) : watchers_(watchers) {}
   void keep(scheduler::RequestKey key, const traces::Request& request) {
     if (key.slot >= requests_.size()) requests_.resize(key.slot + 1UL);
     requests_[key.slot] = request;
   }
   void row(scheduler::RequestKey key, const traces::RequestRow& row) override {
-    writer_.write(requests_[key.slot], row);
+    if (watchers_.rows != nullptr) watchers_.rows->write(requests_[key.slot], row);
+    if (watchers_.ended) watchers_.ended(row);
   }
 
  private:
-  traces::RequestsCsvWriter& writer_;
+  const Watchers& watchers_;
   std::vector<traces::Request> requests_;
 };
 
@@ -104,8 +105,8 @@ Result<report::RunSummary> Simulation::run(std::uint64_t seed, const Watchers& w
   World world(*scenario_, *setup_, *truth_, **source, seed);
   report::Recorder recorder(*scenario_, *setup_, *truth_, scenario_->run.warmup);
   std::optional<Rows> rows;
-  if (watchers.rows != nullptr) {
-    rows.emplace(*watchers.rows);
+  if (watchers.rows != nullptr || watchers.ended) {
+    rows.emplace(watchers);
     recorder.set_rows(&*rows);
   }
   recorder.set_trace(watchers.trace);

@@ -26,6 +26,8 @@ struct Watchers {
   scheduler::EventSink* log = nullptr;
   traces::RequestsCsvWriter* rows = nullptr;
   report::PerfettoTrace* trace = nullptr;
+  /// Called with each request that has ended, in that order.
+  std::function<void(const traces::RequestRow&)> ended;
   /// Called after every event and its actions.
   std::function<void(const scheduler::Session&)> after_event;
   /// Called now and then with virtual seconds, events so far and requests that arrived.

@@ -96,7 +96,7 @@ class HybridElasticity final : public ElasticityPolicy {
         work += view.setup->roles[r].load.seconds();
       }
       if (work <= 0 && instances <= 0) continue;
-      longest = std::max(longest, instances > 0 ? work / instances : 1e30);
+      longest = std::max(longest, instances > 0 ? work / instances : kNobodyServes);
     }
     return longest;
   }
@@ -124,12 +124,18 @@ class HybridElasticity final : public ElasticityPolicy {
       }
     }
     if (best_from == best_to) return;
-    moves.push_back({kController, PoolId{static_cast<std::uint16_t>(best_from)},
-                     PoolId{static_cast<std::uint16_t>(best_to)},
-                     fmt::format("the slowest role needs {:.1f} s for its work, {:.1f} s after the "
-                                 "move with {:.0f} s of loading",
-                                 present, best, roles[best_to].load.seconds())});
+    moves.push_back(
+        {kController, PoolId{static_cast<std::uint16_t>(best_from)},
+         PoolId{static_cast<std::uint16_t>(best_to)},
+         fmt::format("{}, {} after the move with {:.0f} s of loading",
+                     present < kNobodyServes
+                         ? fmt::format("the slowest role needs {:.1f} s for its work", present)
+                         : std::string("a role with work has no instance"),
+                     best < kNobodyServes ? fmt::format("{:.1f} s", best) : "another one has none",
+                     roles[best_to].load.seconds())});
   }
+
+  static constexpr double kNobodyServes = 1e30;  ///< seconds of a role with work, no instance
 
   Settings settings_;
   TimePoint calm_until_;

@@ -1,7 +1,7 @@
 // Moves at given times:
 //   elasticity: {name: schedule, moves: [{at: 690 s, from: dit, to: decoder, count: 1}]}
 // Without `from` an instance is provisioned on spare GPUs, without `to` it is stopped. With
-// `instance` that one moves; else the scheduler's victim rule chooses.
+// `instance` that one moves (and `count` is 1); else the scheduler's victim rule chooses.
 #include <algorithm>
 
 #include "scheduler/policies/registry.hpp"
@@ -78,6 +78,10 @@ ScheduledMove read_move(const ConfigNode& node, Problems& problems, const Setup&
       map.wrong("instance",
                 "an instance of the fleet, 1 to " + std::to_string(setup.instances.size()),
                 std::to_string(*instance));
+    }
+    if (scheduled.count > 1) {
+      map.wrong("count", "no count beside instance (one instance moves)",
+                map.take("count").shown());
     }
     scheduled.move.instance = InstanceId{*instance};
   }

@@ -37,6 +37,19 @@ TEST(Configs, EveryScenarioLoadsAndCanBeRun) {
   }
 }
 
+TEST(Configs, AGivenTraceOfGenTD26IsReplayedWholeAndTwentyTimesAsFast) {
+  const std::string file = DISAGFUSION_SOURCE_DIR "/configs/scenarios/gentd26.yaml";
+  Overrides overrides;
+  overrides.trace = "gentd26.csv";
+  const Result<Scenario> replayed = load_scenario(file, overrides);
+  ASSERT_TRUE(replayed) << text_of(replayed.error());
+  EXPECT_EQ(replayed->workload.trace_rate, 20);
+  EXPECT_EQ(replayed->workload.requests, 26'823U);
+  const Result<Scenario> standing_in = load_scenario(file);
+  ASSERT_TRUE(standing_in) << text_of(standing_in.error());
+  EXPECT_DOUBLE_EQ(standing_in->workload.arrivals->rate_per_s, 0.27);
+}
+
 TEST(Configs, EveryQuestionLoads) {
   const std::set<std::string> files = files_of("questions");
   EXPECT_GE(files.size(), 3U);

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "base/scenario_reader.hpp"
+#include "base/scenario_writer.hpp"
 
 namespace disagfusion::planner {
 namespace {
@@ -125,8 +126,8 @@ TEST(Plan, EqualsExhaustiveSearchWithAnIndependentQueue) {
         continue;
       }
       ASSERT_EQ(plan.answer, Answer::feasible) << plan.why;
-      EXPECT_NEAR(plan.best->usd_per_hour, best, 1e-9);
-      EXPECT_LE(plan.lower_bound_usd_per_hour, best + 1e-9);
+      EXPECT_NEAR(plan.best->price.usd_per_hour.value(), best, 1e-9);
+      EXPECT_LE(plan.lower_bound.usd_per_hour.value(), best + 1e-9);
       for (const Considered& fewer : plan.neighbours) {
         EXPECT_EQ(fewer.judgement.verdict, Verdict::rejected) << fewer.judgement.why;
         EXPECT_FALSE(fewer.judgement.why.empty());
@@ -196,6 +197,72 @@ objective: throughput
   ASSERT_TRUE(large.best);
   EXPECT_EQ(large.best->candidate.counts, (std::vector<std::uint32_t>{21, 779}));
   EXPECT_NEAR(*large.best->judgement.report->throughput_rps.value, 51.93, 0.3);
+}
+
+/// Three stages; `more` says arrivals, objective and offer.
+std::string toy_question(const std::string& more) {
+  return "models: [{name: m, stages: [{name: encoder}, {name: dit, after: [encoder]}, "
+         "{name: decoder, after: [dit]}]}]\n"
+         "costs: [{stage: encoder, seconds: 0.5}, {stage: dit, seconds: 5}, "
+         "{stage: decoder, seconds: 1}]\n" +
+         more;
+}
+
+TEST(Plan, ThroughputIsNoCountOverAWindow) {
+  // Eight instances of everything, in step: eight completions every 6.5 s without a network; with
+  // one, inputs are prefetched and sixteen end every 13 s.
+  for (const char* network : {"none", "{latency: 24 ms, bandwidth: 1 Gbit/s}"}) {
+    SCOPED_TRACE(network);
+    const Plan plan = plan_of(toy_question("workload: {arrivals: {process: poisson, rate: 1 /s}}\n"
+                                           "catalogue: {A10: {max: 8}}\nobjective: throughput\n"
+                                           "network: ") +
+                              network + "\n");
+    ASSERT_TRUE(plan.best);
+    const report::Figure& rate = plan.best->judgement.report->throughput_rps;
+    constexpr double kBound = 8 / 6.5;
+    EXPECT_NEAR(rate.value.value(), kBound, 1e-4 * kBound);
+    ASSERT_TRUE(rate.ci95);
+    EXPECT_LE(rate.ci95->lo, kBound * (1 + 1e-9));
+    EXPECT_GE(rate.ci95->hi, kBound * (1 - 1e-9));
+    EXPECT_FALSE(plan.best->price.usd_per_hour);
+    EXPECT_FALSE(plan.best->price.why.empty());
+    EXPECT_FALSE(plan.lower_bound.usd_per_hour);
+  }
+}
+
+TEST(Plan, TheScenarioKeepsThePricesAndAnEnd) {
+  const Plan plan =
+      plan_of(toy_question("workload: {arrivals: {process: poisson, rate: 0.4 /s}}\n"
+                           "slo: {latency: 15 s, attainment: 90 %}\n"
+                           "catalogue: {L4: {price: 5 USD/h, max: 8}}\n"));
+  ASSERT_TRUE(plan.best);
+  const std::string text = write_scenario_yaml(plan.scenario);
+  OneText files(text);
+  const Result<Scenario> scenario = load_scenario("question.yaml", files);
+  ASSERT_TRUE(scenario) << scenario.error().front().text() << "\n" << text;
+  ASSERT_EQ(scenario->fleet.nodes.size(), 1U);
+  EXPECT_EQ(scenario->fleet.nodes[0].price_usd_h, 5);
+  EXPECT_EQ(scenario->fleet.nodes[0].count, plan.best->candidate.instances());
+  EXPECT_EQ(scenario->workload.requests, plan.best->judgement.requests);
+  EXPECT_EQ(scenario->run.warmup, plan.best->judgement.warmup);
+  for (const char* assumed : {"startup:", "timeouts:", "retries:", "belief:", "control:"}) {
+    EXPECT_NE(text.find(assumed), std::string::npos) << assumed;
+  }
+}
+
+TEST(Plan, CandidatesAddUpAndNeighboursNeedMore) {
+  const Plan plan = plan_of(
+      toy_question("workload: {arrivals: {process: poisson, rate: 0.4 /s}}\n"
+                   "slo: {latency: 15 s, attainment: 90 %}\nsearch: {colocate: false}\n"
+                   "catalogue: {A10: {price: 1 USD/h, max: 8}, L4: {price: 0.4 USD/h, max: 8}}\n"));
+  ASSERT_TRUE(plan.best);
+  EXPECT_EQ(plan.considered, plan.pruned + plan.simulated.size() + plan.left());
+  EXPECT_LE(plan.pruned + plan.simulated.size(), plan.considered);
+  bool bounded = false;
+  for (const Considered& fewer : plan.neighbours) {
+    bounded = bounded || fewer.judgement.why.find("more than") != std::string::npos;
+  }
+  EXPECT_TRUE(bounded);
 }
 
 }  // namespace

@@ -52,6 +52,17 @@ TEST(Belief, OtherCosts) {
   EXPECT_EQ(belief.description, "costs of its own, learning");
 }
 
+TEST(Belief, HybridElasticityLearnsUnlessTold) {
+  Scenario scenario = toy();
+  scenario.policy.elasticity.name = "hybrid";
+  EXPECT_TRUE(believed(scenario).learning);
+  EXPECT_EQ(believed(scenario).description,
+            "means of costs, learning (the default of elasticity hybrid)");
+  scenario.belief.learning = false;
+  EXPECT_FALSE(believed(scenario).learning);
+  EXPECT_EQ(believed(scenario).description, "means of costs");
+}
+
 TEST(Belief, BiasMultipliesAStage) {
   Scenario scenario = toy();
   scenario.belief.bias = {{"dit", 1.5}, {"m/decoder", 0.5}};

@@ -170,6 +170,10 @@ TEST(Parameters, WrongOnesAreRefusedWithTheirPlace) {
   EXPECT_NE(refusal("elasticity: {name: hybrid, interval: 0 s}").find("interval"),
             std::string::npos);
   EXPECT_EQ(refusal("elasticity: {name: schedule, moves: [{at: 1 s, from: s}]}"), "");
+  EXPECT_NE(refusal("elasticity: {name: schedule, moves: [{at: 1 s, from: s, instance: 1, count: "
+                    "2}]}")
+                .find("no count beside instance"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -284,6 +284,42 @@ TEST(World, AnOverloadedShortRunIsNotCalledStable) {
             report::Stability::backlogged);
 }
 
+TEST(World, HybridSaysInWordsThatAPoolWasEmpty) {
+  const auto run = run_of(
+      "models: [{name: m, stages: [{name: a}, {name: b, after: [a]}]}]\n"
+      "workload: {arrivals: {process: deterministic, rate: 0.5 /s}, requests: 20}\n"
+      "fleet: {gpus: {A10: 2}, pools: [{stages: [a], gpu: A10, count: 2}, "
+      "{stages: [b], gpu: A10, count: 0}]}\n"
+      "costs: [{stage: a, seconds: 1}, {stage: b, seconds: 1}]\n"
+      "policy: {elasticity: hybrid}\n");
+  ASSERT_FALSE(run.scaling.empty());
+  EXPECT_NE(run.scaling[0].why.find("a role with work has no instance"), std::string::npos)
+      << run.scaling[0].why;
+  EXPECT_EQ(run.requests.completed, 20U);
+}
+
+TEST(World, TwoRequestsAreTooFewToCallOverloaded) {
+  const auto run = run_of(chain({{"a", "1", 1, "", ""}},
+                                "workload: {arrivals: {process: deterministic, rate: 1 /s}, "
+                                "requests: 2}\n"));
+  EXPECT_EQ(run.stability, report::Stability::stable) << run.stability_why;
+}
+
+TEST(World, FiguresSayThatEverythingArrivedWithinTheWarmUp) {
+  const Simulation simulation = simulation_of(
+      chain({{"a", "1", 1, "", ""}},
+            "workload: {arrivals: {process: deterministic, rate: 0.5 /s}, requests: 20}\n"
+            "run: {warmup: 1000 s}\n"));
+  RunOptions options;
+  auto outcome = run(simulation, options);
+  ASSERT_TRUE(outcome);
+  const report::Report report = make_report(simulation, options, std::move(*outcome), 0);
+  EXPECT_EQ(report.requests.completed, 20U);
+  EXPECT_EQ(report.latency_mean.why, "every request arrived within the warm-up");
+  EXPECT_EQ(report.latency[0].why, "every request arrived within the warm-up");
+  EXPECT_EQ(report.throughput_rps.why, "no request completed after the warm-up");
+}
+
 TEST(World, TheJsonHasEveryKeyAndNoNaN) {
   const Simulation simulation =
       simulation_of(chain({{"a", "1", 1, "", ""}},
