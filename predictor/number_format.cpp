@@ -1,15 +1,34 @@
 #include "predictor/number_format.hpp"
 
+#include <array>
+#include <utility>
+
 namespace disagfusion::predictor {
 
+namespace {
+
+constexpr std::array<std::pair<NumberFormat, const char*>, 6> kNames = {{
+    {NumberFormat::bf16, "bf16"},
+    {NumberFormat::fp16, "fp16"},
+    {NumberFormat::fp16acc, "fp16acc"},
+    {NumberFormat::fp8, "fp8"},
+    {NumberFormat::int8, "int8"},
+    {NumberFormat::fp4, "fp4"},
+}};
+
+}  // namespace
+
 std::optional<NumberFormat> parse_number_format(std::string_view text) {
-  if (text.empty() || text == "bf16") return NumberFormat::bf16;
-  if (text == "fp16") return NumberFormat::fp16;
-  if (text == "fp8") return NumberFormat::fp8;
-  if (text == "int8") return NumberFormat::int8;
-  if (text == "fp4") return NumberFormat::fp4;
-  if (text == "fp16acc") return NumberFormat::fp16acc;
+  if (text.empty()) return NumberFormat::bf16;
+  for (const auto& [format, name] : kNames)
+    if (text == name) return format;
   return std::nullopt;
+}
+
+const char* name_of(NumberFormat format) {
+  for (const auto& [known, name] : kNames)
+    if (known == format) return name;
+  return "bf16";
 }
 
 double bytes_per_parameter(NumberFormat format) {
@@ -27,24 +46,6 @@ double bytes_per_parameter(NumberFormat format) {
   return 2.0;
 }
 
-const char* name_of(NumberFormat format) {
-  switch (format) {
-    case NumberFormat::bf16:
-      return "bf16";
-    case NumberFormat::fp16:
-      return "fp16";
-    case NumberFormat::fp16acc:
-      return "fp16acc";
-    case NumberFormat::fp8:
-      return "fp8";
-    case NumberFormat::int8:
-      return "int8";
-    case NumberFormat::fp4:
-      return "fp4";
-  }
-  return "bf16";
-}
-
 NumberFormat computed_in(const GpuSpec& gpu, NumberFormat format) {
   if (format == NumberFormat::fp4 && gpu.fp4_dense_tflops <= 0) format = NumberFormat::fp8;
   if (format == NumberFormat::fp8 && gpu.fp8_dense_tflops <= 0) format = NumberFormat::bf16;
@@ -58,8 +59,7 @@ double peak_16bit(const GpuSpec& gpu) {
 
 double peak_of(const GpuSpec& gpu, NumberFormat format) {
   const double wide = peak_16bit(gpu);
-  const double fp8 = gpu.fp8_dense_tflops > 0 ? gpu.fp8_dense_tflops * 1e12 : wide;
-  switch (format) {
+  switch (computed_in(gpu, format)) {
     case NumberFormat::bf16:
       return wide;
     case NumberFormat::fp16:
@@ -70,11 +70,11 @@ double peak_of(const GpuSpec& gpu, NumberFormat format) {
       return geforce ? 2 * wide : wide;
     }
     case NumberFormat::fp8:
-      return fp8;
+      return gpu.fp8_dense_tflops * 1e12;
     case NumberFormat::int8:
       return 2 * wide;  // tensor cores since Ampere: twice the 16-bit rate
     case NumberFormat::fp4:
-      return gpu.fp4_dense_tflops > 0 ? gpu.fp4_dense_tflops * 1e12 : fp8;
+      return gpu.fp4_dense_tflops * 1e12;
   }
   return wide;
 }
