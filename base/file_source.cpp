@@ -19,12 +19,6 @@ bool is_shipped(const std::string& path) {
   return path.compare(0, kShippedPrefix.size(), kShippedPrefix) == 0;
 }
 
-fs::path running_program() {
-  std::error_code error;
-  fs::path program = fs::read_symlink("/proc/self/exe", error);
-  return error ? fs::path{} : program;
-}
-
 tl::expected<std::string, std::string> read_disk(const std::string& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -43,6 +37,12 @@ tl::expected<std::string, std::string> read_disk(const std::string& path) {
 
 }  // namespace
 
+std::string running_program() {
+  std::error_code error;
+  const fs::path program = fs::read_symlink("/proc/self/exe", error);
+  return error ? "" : program.string();
+}
+
 Result<std::string> find_configs_root() {
   constexpr const char* kVariable = "DISAGFUSION_CONFIGS";
   std::error_code error;
@@ -51,7 +51,7 @@ Result<std::string> find_configs_root() {
     if (fs::is_directory(fs::path(named) / "models", error)) return std::string(named);
     return fail(Problem{kVariable, 0, 0, "", "a folder that holds models/", named, ""});
   }
-  for (fs::path folder = running_program().parent_path(); !folder.empty();
+  for (fs::path folder = fs::path(running_program()).parent_path(); !folder.empty();
        folder = folder.parent_path()) {
     if (fs::is_directory(folder / "configs" / "models", error))
       return (folder / "configs").string();

@@ -33,6 +33,9 @@ class FileSource {
   [[nodiscard]] virtual std::string shown(const std::string& path) const { return path; }
 };
 
+/// Path of the program that runs; empty where the system does not say.
+std::string running_program();
+
 inline constexpr std::size_t kLargestConfigBytes = std::size_t{4} << 20U;
 
 /// The folder that holds models/ and hardware/: $DISAGFUSION_CONFIGS, else the `configs` folder

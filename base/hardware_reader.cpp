@@ -81,16 +81,12 @@ std::vector<std::string> HardwareReader::names() {
   return all;
 }
 
-bool HardwareReader::refuse(const std::string& name, const Place& place) {
-  loading_.problems.push_back(problem_at(place, "a GPU type of configs/hardware or of `hardware`",
-                                         name, nearest_name(name, names())));
-  return false;
-}
-
-bool HardwareReader::require(const std::string& name, const Place& place) {
+bool HardwareReader::require(const std::string& name, const Place& place, const char* expected) {
   if (types_.count(name) > 0) return true;
-  if (std::find(shipped_.begin(), shipped_.end(), name) == shipped_.end())
-    return refuse(name, place);
+  if (std::find(shipped_.begin(), shipped_.end(), name) == shipped_.end()) {
+    loading_.problems.push_back(problem_at(place, expected, name, nearest_name(name, names())));
+    return false;
+  }
   const ConfigNode root =
       loading_.read_config(shipped_path(name), place, "a readable hardware file");
   if (!root.valid()) return false;
@@ -101,16 +97,12 @@ bool HardwareReader::require(const std::string& name, const Place& place) {
 }
 
 Result<GpuSpec> load_shipped_gpu(const std::string& name, FileSource& files) {
-  const std::vector<std::string> known = files.shipped_names("hardware");
-  if (std::find(known.begin(), known.end(), name) == known.end())
-    return fail(Problem{"", 0, 0, "gpu",
-                        "a GPU type of configs/hardware or the path of a data sheet", name,
-                        nearest_name(name, known)});
   Loading loading(files);
   Problems none;
   MapReader nothing(ConfigNode{}, none);
   HardwareReader hardware(nothing, loading);
-  hardware.require(name, Place{"", "gpu", 0, 0});
+  hardware.require(name, Place{"", "gpu", 0, 0},
+                   "a GPU type of configs/hardware or the path of a data sheet");
   if (!loading.problems.empty()) return fail(loading.sorted_problems());
   return hardware.types().at(name);
 }

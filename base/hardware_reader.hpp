@@ -20,14 +20,15 @@ class HardwareReader {
   /// Takes the key `hardware` (a list of maps or paths; optional).
   HardwareReader(MapReader& root, Loading& loading);
 
-  /// Reads the type where it was not yet; an unknown one is a Problem at `place`, and false.
-  bool require(const std::string& name, const Place& place);
+  /// Reads the type where it was not yet; an unknown one is a Problem at `place`, which says what
+  /// is `expected`, and false.
+  bool require(const std::string& name, const Place& place,
+               const char* expected = "a GPU type of configs/hardware or of `hardware`");
   /// Every type that was required, and the file's own.
   [[nodiscard]] const std::map<std::string, GpuSpec>& types() const { return types_; }
 
  private:
   [[nodiscard]] std::vector<std::string> names();
-  bool refuse(const std::string& name, const Place& place);
 
   Loading& loading_;
   std::map<std::string, GpuSpec> types_;

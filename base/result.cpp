@@ -65,6 +65,22 @@ std::string Problem::text() const {
   return out;
 }
 
+Problem unknown_command(const std::string& path, const std::string& name, const std::string& shown,
+                        const std::vector<std::string>& names,
+                        const std::vector<std::string>& later) {
+  Problem problem;
+  problem.path = path;
+  if (std::find(later.begin(), later.end(), name) != later.end()) {
+    problem.expected = "a command that this version has";
+    problem.got = name + ", which is not yet supported";
+    return problem;
+  }
+  problem.expected = fmt::format("one of {}", fmt::join(names, ", "));
+  problem.got = shown;
+  problem.nearest = nearest_name(name, names);
+  return problem;
+}
+
 std::string nearest_name(const std::string& name, const std::vector<std::string>& known) {
   // The beginning of a name is nearer than any misspelling of another: "flux" of "flux.1-dev".
   constexpr std::size_t kBeginning = 3;

@@ -38,6 +38,12 @@ inline tl::unexpected<Problems> fail(Problems problems) {
   return tl::unexpected<Problems>(std::move(problems));
 }
 
+/// Refuses `name` (in the message as `shown`): it is none of `names`, or one of `later`, which are
+/// not yet supported.
+Problem unknown_command(const std::string& path, const std::string& name, const std::string& shown,
+                        const std::vector<std::string>& names,
+                        const std::vector<std::string>& later);
+
 /// The known name with the smallest edit distance to `name`, or empty when none is near
 /// (distance above a third of the length).
 std::string nearest_name(const std::string& name, const std::vector<std::string>& known);

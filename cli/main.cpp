@@ -14,13 +14,8 @@ namespace {
 
 /// Bad usage, in one line: an unknown command by its name, else what the parser says.
 int refuse(const CLI::App& app, std::string wrong, const std::string& first) {
-  constexpr const char* kLater = "tune";
   std::vector<std::string> names;
-  std::string list;
-  for (const CLI::App* command : app.get_subcommands(nullptr)) {
-    names.push_back(command->get_name());
-    list += (list.empty() ? "" : ", ") + names.back();
-  }
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
   const bool known = std::find(names.begin(), names.end(), first) != names.end();
   if (known || first.starts_with('-')) {
     std::replace(wrong.begin(), wrong.end(), '\n', ' ');
@@ -28,13 +23,8 @@ int refuse(const CLI::App& app, std::string wrong, const std::string& first) {
                  known ? first.c_str() : "", wrong.c_str());
     return kBadInput;
   }
-  Problem problem;
-  problem.path = "disagfusion";
-  problem.expected = first == kLater ? "a command that this version has" : "one of " + list;
-  problem.got = first == kLater ? first + ", which is not yet supported"
-                                : (first.empty() ? "no command" : "'" + first + "'");
-  problem.nearest = first == kLater ? "" : nearest_name(first, names);
-  return report({problem});
+  const std::string shown = first.empty() ? "no command" : "'" + first + "'";
+  return report({unknown_command("disagfusion", first, shown, names, {"tune"})});
 }
 
 }  // namespace

@@ -34,16 +34,19 @@ constexpr Command kCommands[] = {
     {"pause-scaling", 0, "pause-scaling"},
     {"resume-scaling", 0, "resume-scaling"},
 };
-constexpr const char* kLater[] = {"set-policy", "why-move"};
+const std::vector<std::string> kLater = {"set-policy", "why-move"};
 
-int refuse(const std::string& expected, const std::string& got, const std::string& nearest = {}) {
+int refuse(const Problem& problem) {
+  fmt::print(stderr, "{}\n", problem.text());
+  return 2;
+}
+
+int refuse(const std::string& expected, const std::string& got) {
   Problem problem;
   problem.path = "ctl";
   problem.expected = expected;
   problem.got = got;
-  problem.nearest = nearest;
-  fmt::print(stderr, "{}\n", problem.text());
-  return 2;
+  return refuse(problem);
 }
 
 const Command* find_command(const std::string& name) {
@@ -53,17 +56,9 @@ const Command* find_command(const std::string& name) {
 }
 
 int refuse_command(const std::string& name) {
-  if (std::any_of(std::begin(kLater), std::end(kLater),
-                  [&](const char* later) { return name == later; })) {
-    return refuse("a command that this version has", name + ", which is not yet supported");
-  }
   std::vector<std::string> names;
-  std::string list;
-  for (const Command& command : kCommands) {
-    names.emplace_back(command.name);
-    list += (list.empty() ? "" : ", ") + names.back();
-  }
-  return refuse("one of " + list, "\"" + name + "\"", nearest_name(name, names));
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  return refuse(unknown_command("ctl", name, "\"" + name + "\"", names, kLater));
 }
 
 std::optional<std::uint32_t> parse_instance(const std::string& text) {

@@ -7,14 +7,14 @@
 #include <system_error>
 #include <utility>
 
+#include "base/file_source.hpp"
+
 namespace disagfusion::exec {
 
 namespace {
 
 std::string path_of(const std::string& file) {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  return (program.parent_path() / file).string();
+  return (std::filesystem::path(running_program()).parent_path() / file).string();
 }
 
 Result<BackendFactory> load_module(const std::string& file) {
