@@ -216,23 +216,21 @@ Result<Saturated> saturate(const Ground& ground, const Scenario& fleet, double c
   sim::RunOptions options;
   options.seed = ground.question.base.seed;
   options.replications = 4;
-  sim::RunOutcome outcome;
-  outcome.not_modelled = simulation->not_modelled();
-  std::vector<double> rates;
-  for (std::uint32_t r = 0; r < options.replications; ++r) {
-    std::vector<double> completions;
+  std::vector<std::vector<double>> completions(options.replications);
+  options.watchers = [&](std::uint32_t r) {
     sim::Watchers watchers;
-    watchers.ended = [&](const traces::RequestRow& row) {
-      if (row.latency) completions.push_back(row.done->seconds());
+    watchers.ended = [&instants = completions[r]](const traces::RequestRow& row) {
+      if (row.latency) instants.push_back(row.done->seconds());
     };
-    auto run = simulation->run(sim::replication_seed(options.seed, r), watchers);
-    if (!run) return fail(std::move(run.error()));
-    outcome.runs.push_back(std::move(*run));
-    loop.add_rates(completions, rates);
-  }
+    return watchers;
+  };
+  Result<sim::RunOutcome> outcome = sim::run(*simulation, options);
+  if (!outcome) return fail(std::move(outcome.error()));
+  std::vector<double> rates;
+  for (const std::vector<double>& instants : completions) loop.add_rates(instants, rates);
   Saturated saturated;
   saturated.requests = loop.requests();
-  saturated.report = sim::make_report(*simulation, options, std::move(outcome), 0);
+  saturated.report = sim::make_report(*simulation, options, std::move(*outcome), 0);
   saturated.report.throughput_rps = rate_of(rates);
   return saturated;
 }

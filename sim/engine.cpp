@@ -25,6 +25,7 @@ class Rows final : public report::RowSink {
  public:
   explicit Rows(const Watchers& watchers) : watchers_(watchers) {}
   void keep(scheduler::RequestKey key, const traces::Request& request) {
+    if (watchers_.rows == nullptr) return;
     if (key.slot >= requests_.size()) requests_.resize(key.slot + 1UL);
     requests_[key.slot] = request;
   }
@@ -153,7 +154,7 @@ Result<RunOutcome> run(const Simulation& simulation, const RunOptions& options) 
   std::atomic<std::uint32_t> next{0};
   const auto work = [&] {
     for (std::uint32_t r = next++; r < count; r = next++) {
-      const Watchers watchers = r == 0 ? options.watchers : Watchers{};
+      const Watchers watchers = options.watchers ? options.watchers(r) : Watchers{};
       results[r] = simulation.run(replication_seed(options.seed, r), watchers, options.limits);
     }
   };

@@ -76,7 +76,8 @@ struct RunOptions {
   std::uint64_t seed = 0;
   std::uint32_t replications = 1;
   unsigned threads = 0;  ///< 0: as many as the machine has
-  Watchers watchers;     ///< of the first replication
+  /// Watchers of each replication, asked for on the thread that runs it; empty: none.
+  std::function<Watchers(std::uint32_t replication)> watchers;
   RunLimits limits;
 };
 

@@ -146,15 +146,17 @@ Result<std::string> simulate(const SimulateOptions& options) {
       return fail(std::move(opened.error()));
     }
   }
-  run_options.watchers.rows = files.rows.get();
-  run_options.watchers.trace = files.trace.get();
-  run_options.watchers.log = files.log.get();
+  Watchers first;
+  first.rows = files.rows.get();
+  first.trace = files.trace.get();
+  first.log = files.log.get();
   Progress progress(options, *scenario);
   if (progress.active()) {
-    run_options.watchers.progress = [&](double s, std::uint64_t events, std::uint64_t arrived) {
+    first.progress = [&](double s, std::uint64_t events, std::uint64_t arrived) {
       progress(s, events, arrived);
     };
   }
+  run_options.watchers = [&](std::uint32_t r) { return r == 0 ? first : Watchers{}; };
   const double start = options.wall_seconds ? options.wall_seconds() : 0;
   auto outcome = run(*simulation, run_options);
   progress.end();
