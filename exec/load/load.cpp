@@ -159,7 +159,7 @@ class LoadRun {
     call.method = "POST";
     call.path = "/v1/images/generations";
     call.body = self->body_of(request);
-    call.headers.emplace_back("X-Request-Id", self->prefix_ + std::to_string(request.index + 1));
+    call.headers.emplace_back("X-Request-Id", self->id_of(request.index));
     if (request.cancel_after) {
       asio::co_spawn(self->context_,
                      cancel(self, request.arrival + *request.cancel_after, request.index),
@@ -173,8 +173,12 @@ class LoadRun {
     row.done = done;
     if (row.state == Outcome::completed) row.latency = done - request.arrival;
     self->answered_ = self->answered_ || reply.status != 0;
-    if (reply.status == 200) self->take_times(reply.body, request.arrival, row);
-    if (reply.status != 200 && reply.status != 0) co_await ask_why(self, request, row);
+    if (reply.status == 200) {
+      self->take_times(nlohmann::ordered_json::parse(reply.body, nullptr, false), request.arrival,
+                       row);
+    } else if (reply.status != 0) {
+      co_await ask_why(self, request, row);
+    }
     self->ended_.push_back({std::move(request), std::move(row)});
     self->progress();
   }
@@ -185,18 +189,17 @@ class LoadRun {
                                        traces::RequestRow& row) {
     HttpCall call;
     call.method = "GET";
-    call.path = "/v1/requests/" + self->prefix_ + std::to_string(request.index + 1);
+    call.path = "/v1/requests/" + self->id_of(request.index);
     const HttpReply reply = co_await self->client_.call(std::move(call));
     if (reply.status != 200) co_return;
-    const auto parsed = nlohmann::json::parse(reply.body, nullptr, false);
-    if (parsed.is_object() && parsed.contains("why")) row.reason = parsed.value("why", row.reason);
-    self->take_times(reply.body, request.arrival, row);
+    const auto account = nlohmann::ordered_json::parse(reply.body, nullptr, false);
+    if (account.is_object()) row.reason = account.value("why", row.reason);
+    self->take_times(account, request.arrival, row);
   }
 
   /// Into the row: what the server says of its own part. Its clock is another: arrival there is
   /// sending here.
-  void take_times(const std::string& body, TimePoint sent, traces::RequestRow& row) {
-    const auto reply = nlohmann::ordered_json::parse(body, nullptr, false);
+  void take_times(const nlohmann::ordered_json& reply, TimePoint sent, traces::RequestRow& row) {
     if (!reply.is_object() || !reply.contains("times") || !reply["times"].is_object()) return;
     const nlohmann::ordered_json& times = reply["times"];
     const double arrived = times.value("arrived_s", 0.0);
@@ -242,8 +245,13 @@ class LoadRun {
     co_await timer.async_wait(use_tuple);
     HttpCall call;
     call.method = "DELETE";
-    call.path = "/v1/requests/" + self->prefix_ + std::to_string(index + 1);
+    call.path = "/v1/requests/" + self->id_of(index);
     co_await self->client_.call(std::move(call));
+  }
+
+  /// By which the server knows the request.
+  [[nodiscard]] std::string id_of(std::uint64_t index) const {
+    return prefix_ + std::to_string(index + 1);
   }
 
   [[nodiscard]] std::string body_of(const traces::Request& request) const {
