@@ -126,13 +126,6 @@ Prediction answer_to(const Question& question, const Profile* profile) {
   return prediction;
 }
 
-/// Problems in a field of a table; those of a model's or GPU's own file keep their place.
-std::string on_one_line(const Problems& problems) {
-  std::string line;
-  for (const Problem& problem : problems) line += (line.empty() ? "" : "; ") + problem.text();
-  return line;
-}
-
 Candidate candidate_of(const Question& question) {
   return {features_of(question.architecture(), question.gpu, question.work),
           terms_of(question.architecture(), question.gpu, question.work, question.setting),
@@ -141,13 +134,18 @@ Candidate candidate_of(const Question& question) {
 
 }  // namespace
 
+std::string Prediction::refused() const {
+  std::string line;
+  for (const Problem& problem : problems) line += (line.empty() ? "" : "; ") + problem.text();
+  return line;
+}
+
 Prediction predict(const PredictOptions& options, const Catalogue& catalogue,
                    const Profile* profile) {
   const auto question = question_of(options, catalogue);
   if (question) return answer_to(*question, profile);
   Prediction refused;
   refused.problems = question.error();
-  refused.refused = on_one_line(refused.problems);
   return refused;
 }
 
@@ -185,7 +183,7 @@ std::string helpful_measurement(const PredictOptions& options, const Catalogue& 
 std::string prediction_text(const PredictOptions& options, const Prediction& prediction,
                             bool with_parts) {
   std::string text = fmt::format("{} {} on {}\n", options.model, options.stage, options.gpu);
-  if (!prediction.refused.empty()) return text + "  refused: " + prediction.refused + "\n";
+  if (!prediction.problems.empty()) return text + "  refused: " + prediction.refused() + "\n";
   text += fmt::format("  seconds       {:.4g}   (5 % to 95 %: {:.4g} to {:.4g})\n",
                       prediction.seconds, prediction.lo_s, prediction.hi_s);
   const Parts& parts = prediction.parts;
@@ -223,8 +221,8 @@ std::string prediction_json(const PredictOptions& options, const Prediction& pre
   json["model"] = options.model;
   json["stage"] = options.stage;
   json["gpu"] = options.gpu;
-  if (!prediction.refused.empty()) {
-    json["refused"] = prediction.refused;
+  if (!prediction.problems.empty()) {
+    json["refused"] = prediction.refused();
     return json.dump(2) + "\n";
   }
   json["predicted_s"] = prediction.seconds;
@@ -264,21 +262,17 @@ Result<std::string> predict_csv(const std::string& text, const std::string& file
   for (std::size_t i = 1; i < rows->size(); ++i) {
     const CsvRow& row = (*rows)[i];
     const std::string id = csv_field(columns.text(row, "id"));
-    Problems refused;
-    const PredictOptions options = options_of(columns, row, "", refused);
-    for (Problem& problem : refused) problem.line = 0;
     Prediction answer;
-    if (refused.empty()) {
-      answer = predict(options, cached, profile);
-      refused = std::move(answer.problems);
-    }
-    if (refused.empty()) {
+    const PredictOptions options = options_of(columns, row, "", answer.problems);
+    for (Problem& problem : answer.problems) problem.line = 0;
+    if (answer.problems.empty()) answer = predict(options, cached, profile);
+    if (answer.problems.empty()) {
       out += fmt::format("{},{:.6g},{:.6g},{:.6g},{}\n", id, answer.seconds, answer.lo_s,
                          answer.hi_s, csv_field(answer.source));
     } else {
-      for (Problem& problem : refused)
+      for (Problem& problem : answer.problems)
         if (problem.file.empty()) problem.path = column_of(problem.path);
-      out += fmt::format("{},,,,{}\n", id, csv_field("refused: " + on_one_line(refused)));
+      out += fmt::format("{},,,,{}\n", id, csv_field("refused: " + answer.refused()));
     }
   }
   return out;

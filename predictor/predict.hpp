@@ -18,10 +18,12 @@ struct Prediction {
   double load_disk_s = 0, load_host_s = 0;  ///< to bring the stage's weights to the device
   double output_bytes = 0;                  ///< to the next stage, for one request; 0 at the end
   bool offload_assumed = false;             ///< asked without offload, but the weights do not fit
-  std::string source;   ///< fitted, extrapolated or roofline, with what was assumed
-  Problems problems;    ///< why there are no numbers (see question_of); none when there are
-  std::string refused;  ///< the same as one line; empty when there are numbers
-  std::string advice;   ///< the measurement that would help most; empty: none, or roofline
+  std::string source;  ///< fitted, extrapolated or roofline, with what was assumed
+  Problems problems;   ///< why there are no numbers (see question_of); none when there are
+  std::string advice;  ///< the measurement that would help most; empty: none, or roofline
+
+  /// The problems as one line; empty when there are numbers.
+  [[nodiscard]] std::string refused() const;
 };
 
 /// By the profile, or where there is none by the roofline. A refusal (unknown model, stage, GPU,

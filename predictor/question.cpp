@@ -43,18 +43,15 @@ const AskedName* asked_by(const std::string& stage) {
   return nullptr;
 }
 
-constexpr const char* kStageNames =
-    "one of encoder, text_encoder, image_encoder, vae_encode, dit, dit_total, dit_step, decoder, "
-    "end_to_end";
-
-std::string nearest_stage(const std::string& stage) {
-  std::vector<std::string> names;
-  for (const AskedName& entry : kAskedNames) names.emplace_back(entry.name);
-  return nearest_name(stage, names);
-}
-
 Problem wrong(const char* member, std::string expected, std::string got, std::string nearest = {}) {
   return {"", 0, 0, member, std::move(expected), std::move(got), std::move(nearest)};
+}
+
+Problem unknown_stage(const std::string& stage) {
+  std::vector<std::string> names;
+  for (const AskedName& entry : kAskedNames) names.emplace_back(entry.name);
+  return wrong("stage", fmt::format("one of {}", fmt::join(names, ", ")), stage,
+               nearest_name(stage, names));
 }
 
 /// A value of `options` in [least, most].
@@ -212,8 +209,7 @@ Result<LookedUp> look_up(const PredictOptions& options, const Catalogue& catalog
   if (model && !model->architecture)
     problems.push_back(lack(options, *model, "the model has no architecture"));
   found.asked = asked_by(options.stage);
-  if (found.asked == nullptr)
-    problems.push_back(wrong("stage", kStageNames, options.stage, nearest_stage(options.stage)));
+  if (found.asked == nullptr) problems.push_back(unknown_stage(options.stage));
   Result<GpuSpec> gpu = catalogue.gpu(options.gpu);
   if (!gpu) add("gpu", gpu.error());
   const auto format = parse_number_format(options.dtype);

@@ -59,7 +59,7 @@ TEST(ShippedCatalogue, EveryModelOnEveryGpuGivesNumbers) {
         options.stage = stage;
         options.gpu = gpu;
         const Prediction answer = predict(options, catalogue);
-        if (!answer.refused.empty()) {
+        if (!answer.refused().empty()) {
           ++refusals;
           continue;
         }

@@ -47,7 +47,7 @@ PredictOptions flux_dit() {
 
 TEST(Predict, OneQuestion) {
   const Prediction answer = predict(flux_dit(), one_of_each());
-  ASSERT_EQ(answer.refused, "");
+  ASSERT_EQ(answer.refused(), "");
   EXPECT_GT(answer.seconds, 1);
   EXPECT_LT(answer.lo_s, answer.seconds);
   EXPECT_GT(answer.hi_s, answer.seconds);
@@ -63,7 +63,7 @@ TEST(Predict, WeightsThatDoNotFitAreStreamed) {
   PredictOptions options = flux_dit();
   options.gpu = "RTX4090";
   const Prediction answer = predict(options, one_of_each());
-  ASSERT_EQ(answer.refused, "");
+  ASSERT_EQ(answer.refused(), "");
   EXPECT_TRUE(answer.offload_assumed);
   EXPECT_THAT(answer.source, HasSubstr("offload assumed"));
   options.dtype = "fp8";
@@ -74,7 +74,7 @@ TEST(Predict, RefusalsSayWhy) {
   const auto refusal = [](auto change) {
     PredictOptions options = flux_dit();
     change(options);
-    return predict(options, one_of_each()).refused;
+    return predict(options, one_of_each()).refused();
   };
   EXPECT_THAT(refusal([](auto& o) { o.model = "flux"; }), HasSubstr("did you mean 'flux.1-dev'"));
   EXPECT_THAT(refusal([](auto& o) { o.stage = "transfer_enc_dit"; }),
@@ -120,7 +120,7 @@ TEST(Predict, ALayoutNeedsAPieceForEachGpu) {
     options.width = options.height = 256;
     options.degree = degree;
     options.parallel = parallel;
-    return predict(options, catalogue).refused;
+    return predict(options, catalogue).refused();
   };
   EXPECT_EQ(refusal(24, ""), "");
   EXPECT_EQ(refusal(1000, ""),

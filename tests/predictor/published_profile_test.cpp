@@ -114,8 +114,8 @@ TEST(PublishedProfile, EveryModelOnEveryGpu) {
         options.gpu = gpu;
         const Prediction answer = predict(options, all.catalogue, &all.profile);
         ++asked;
-        if (!answer.refused.empty()) {
-          EXPECT_GT(answer.refused.size(), 10U) << "a refusal says why";
+        if (!answer.refused().empty()) {
+          EXPECT_GT(answer.refused().size(), 10U) << "a refusal says why";
           continue;
         }
         ++answers;
@@ -151,7 +151,7 @@ PredictOptions any_question() {
 
 double seconds_of(const PredictOptions& options) {
   const Prediction answer = predict(options, shipped().catalogue, &shipped().profile);
-  RC_ASSERT(answer.refused.empty());
+  RC_ASSERT(answer.refused().empty());
   return answer.seconds;
 }
 
