@@ -65,6 +65,15 @@ Result<void> set_up(asio::io_context& context, const ServeOptions& options, Serv
   auto deployment = make_deployment(std::move(*scenario), true);
   if (!deployment) return fail(std::move(deployment.error()));
   server.deployment = std::move(*deployment);
+  // The port first: where it is taken, nothing is written. The handler is called once the context
+  // runs, when all is set up.
+  try {
+    server.http = HttpServer::start(context, *listen, [&server](HttpRequest request) {
+      return server.api->answer(std::move(request));
+    });
+  } catch (const boost::system::system_error& error) {
+    return fail(address_problem(*listen, error.code().message()));
+  }
   auto state = StateFolder::open(server.deployment->scenario.serve->state);
   if (!state) return fail(std::move(state.error()));
   server.state = std::move(*state);
@@ -72,13 +81,6 @@ Result<void> set_up(asio::io_context& context, const ServeOptions& options, Serv
   if (!controller) return fail(std::move(controller.error()));
   server.controller = std::move(*controller);
   server.api = std::make_unique<Api>(*server.controller);
-  try {
-    server.http = HttpServer::start(
-        context, *listen,
-        [api = server.api.get()](HttpRequest request) { return api->answer(std::move(request)); });
-  } catch (const boost::system::system_error& error) {
-    return fail(address_problem(*listen, error.code().message()));
-  }
   return server.controller->start();
 }
 

@@ -37,6 +37,10 @@ std::optional<std::string> after(const std::string& path, std::string_view prefi
   return path.substr(prefix.size());
 }
 
+bool is_only_read(const std::string& path) {
+  return path == "/v1/models" || path == "/healthz" || path == "/readyz" || path == "/metrics";
+}
+
 std::string state_name(const Account& account) {
   return account.state == Account::State::ended ? scheduler::name_of(account.end) : "in_progress";
 }
@@ -154,7 +158,9 @@ asio::awaitable<HttpAnswer> Api::route(Api* self, HttpRequest request) {
     co_return http_error(405, kBadRequest, "expected GET or DELETE");
   }
   if (after(path, "/v1/admin/")) co_return self->admin(request);
-  if (!get) co_return not_found();
+  if (!get) {
+    co_return is_only_read(path) ? http_error(405, kBadRequest, "expected GET") : not_found();
+  }
   if (path == "/v1/models") co_return self->models();
   if (path == "/healthz") co_return json_answer({{"status", "ok"}});
   if (path == "/readyz") {

@@ -108,7 +108,8 @@ class HttpTest(unittest.TestCase):
     def test_wrong_paths_and_methods(self):
         for method, path, body, wanted in [
                 ("GET", "/nowhere", None, 404), ("GET", "/v1/requests/nobody", None, 404),
-                ("GET", "/v1/images/generations", None, 405), ("POST", "/v1/models", {}, 404),
+                ("GET", "/v1/images/generations", None, 405), ("POST", "/v1/models", {}, 405),
+                ("DELETE", "/healthz", None, 405), ("POST", "/nowhere", {}, 404),
                 ("PUT", "/v1/requests/nobody", {}, 405), ("POST", "/v1/admin/explode", {}, 404),
                 ("POST", "/v1/admin/drain", {}, 400), ("POST", "/v1/admin/drain", {"instance": 77}, 400),
                 ("POST", "/v1/admin/drain", {"instance": -1}, 400),

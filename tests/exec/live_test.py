@@ -4,9 +4,11 @@ other roles. Every accepted request ends exactly once with the image of its seed
 import csv
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 
@@ -228,6 +230,20 @@ class LiveTest(unittest.TestCase):
             other.process.stdout.close()
             self.assertEqual(other.process.wait(timeout=10), 2)
             self.assertIn("another serve", live.errors())
+
+    def test_taken_port_leaves_nothing_behind(self):
+        with Live() as live:
+            other = Live.__new__(Live)
+            other.folder = pathlib.Path(tempfile.mkdtemp(prefix="disagfusion-live-"))
+            self.addCleanup(shutil.rmtree, other.folder)
+            (other.folder / "live.yaml").write_text(scenario())
+            other.process, other.port = None, live.port
+            with self.assertRaises(RuntimeError):
+                other.start()
+            other.process.stdout.close()
+            self.assertEqual(other.process.wait(timeout=10), 2)
+            self.assertIn("can be listened on", other.errors())
+            self.assertEqual({path.name for path in other.folder.iterdir()}, {"live.yaml", "serve.err"})
 
 
 if __name__ == "__main__":
