@@ -186,7 +186,7 @@ void Fleet::start_worker(Seat& of) {
                      "--incarnation",
                      std::to_string(of.incarnation)};
   spawn.environment = {std::string(kTokenVariable) + "=" + options_.token};
-  spawn.log = options_.folder + "/" + std::to_string(of.id.value) + ".log";
+  spawn.log = log_of(of.id);
   std::string why;
   const auto process = spawn_self(spawn, why);
   if (process) {
@@ -235,8 +235,12 @@ void Fleet::process_ended(InstanceId id, std::uint32_t incarnation) {
   become_lost(of, "its process ended");
 }
 
+std::string Fleet::log_of(InstanceId id) const {
+  return options_.folder + "/" + std::to_string(id.value) + ".log";
+}
+
 /// Final for the incarnation. A new one is started, unless nobody wants it.
-void Fleet::become_lost(Seat& of, const char* why) {
+void Fleet::become_lost(Seat& of, const std::string& why) {
   if (of.process) of.process->kill();
   of.process.reset();
   if (of.link) of.link->close();
@@ -248,7 +252,8 @@ void Fleet::become_lost(Seat& of, const char* why) {
   of.stream.clear();
   forget_process(of.id);
   if (stopping_) return;
-  fmt::print(stderr, "serve: instance {}.{} is lost: {}\n", of.id.value, of.incarnation, why);
+  fmt::print(stderr, "serve: instance {}.{} is lost: {} (its log: {})\n", of.id.value,
+             of.incarnation, why, log_of(of.id));
   of.life = Life::starting;
   ++of.restarts;
   if (of.reported) {
@@ -515,7 +520,10 @@ asio::awaitable<void> Fleet::watch_leases(Fleet* self) {
       if (paused > turn) of.last_word = std::min(now, of.last_word + paused);
       if (of.life == Life::off || now - of.last_word <= self->lease(of)) continue;
       if (of.life == Life::starting && !of.process) continue;  // waits to be started
-      self->become_lost(of, "nothing was heard of it");
+      const std::chrono::duration<double> silent = self->lease(of);
+      const char* what =
+          of.life == Life::starting ? "it did not connect within" : "no word of it for";
+      self->become_lost(of, fmt::format("{} {} s", what, silent.count()));
     }
   }
 }

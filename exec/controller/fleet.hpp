@@ -98,7 +98,8 @@ class Fleet {
   };
 
   Seat& seat(InstanceId id);
-  void become_lost(Seat& seat, const char* why);
+  [[nodiscard]] std::string log_of(InstanceId id) const;
+  void become_lost(Seat& seat, const std::string& why);
   void start_worker(Seat& seat);
   void start_worker_later(Seat& seat);
   void watch_process(Seat& seat, ProcessId process);

@@ -57,6 +57,7 @@ class WorkerProcess {
     asio::co_spawn(context_, watch(this), asio::detached);
     asio::co_spawn(context_, beat(this), asio::detached);
     context_.run();
+    if (maker_.joinable()) maker_.join();
     server_->stop();
     instance_.reset();  // waits for the backend
     return status_;
@@ -87,7 +88,9 @@ class WorkerProcess {
     wire::ToWorker word;
     while (co_await self->link_->read(word)) {
       self->last_word_ = steady_clock::now();
-      if (!self->hear(word)) break;
+      const bool more =
+          word.has_welcome() ? co_await welcome(self, word.welcome()) : self->hear(word);
+      if (!more) break;
     }
     self->link_->close();
   }
@@ -122,8 +125,6 @@ class WorkerProcess {
   /// False: this connection is of no more use.
   bool hear(const wire::ToWorker& word) {
     switch (word.message_case()) {
-      case wire::ToWorker::kWelcome:
-        return welcome(word.welcome());
       case wire::ToWorker::kGoodbye:
         end(0);
         return false;
@@ -137,29 +138,34 @@ class WorkerProcess {
         return !ending_;
       case wire::ToWorker::kHeartbeat:
         return true;
+      case wire::ToWorker::kWelcome:
       case wire::ToWorker::MESSAGE_NOT_SET:
         return false;
     }
     return false;
   }
 
-  bool welcome(const wire::Welcome& word) {
-    heartbeat_ = nanoseconds(word.heartbeat_ns());
-    orphan_timeout_ = nanoseconds(word.orphan_timeout_ns());
-    welcomed_ = true;
-    catch_up();
-    if (instance_ || word.sources_size() == 0) return instance_ != nullptr;
-    const auto made = make_instance(word);
+  /// False: this connection is of no more use. No further word is read before it returns, and that
+  /// may take long: a backend may have to be read from a slow disk first.
+  static asio::awaitable<bool> welcome(WorkerProcess* self, wire::Welcome word) {
+    self->heartbeat_ = nanoseconds(word.heartbeat_ns());
+    self->orphan_timeout_ = nanoseconds(word.orphan_timeout_ns());
+    self->welcomed_ = true;
+    self->catch_up();
+    if (self->instance_ || word.sources_size() == 0) co_return self->instance_ != nullptr;
+    auto made = self->read_scenario(word);
+    if (made) made = co_await make_instance(self, word);
     if (!made) {
       complain(made.error());
-      end(1);
-      return false;
+      self->end(1);
+      co_return false;
     }
-    if (word.load_now()) instance_->load(PoolId{static_cast<std::uint16_t>(word.pool())});
-    return true;
+    const PoolId role{static_cast<std::uint16_t>(word.pool())};
+    if (word.load_now()) self->instance_->load(role);
+    co_return true;
   }
 
-  Result<void> make_instance(const wire::Welcome& word) {
+  Result<void> read_scenario(const wire::Welcome& word) {
     std::vector<SourceText> sources;
     for (const wire::Source& source : word.sources())
       sources.push_back({source.path(), source.text()});
@@ -168,12 +174,29 @@ class WorkerProcess {
     auto deployment = make_deployment(std::move(*scenario), true);
     if (!deployment) return fail(std::move(deployment.error()));
     deployment_ = std::move(*deployment);
-    auto backend = make_backend(word);
-    if (!backend) return fail(std::move(backend.error()));
-    instance_ = std::make_shared<Instance>(
-        context_.get_executor(), deployment_->setup, deployment_->stages, key_, std::move(*backend),
-        puller_, handles_, [this](OwnedEvent event) { tell(std::move(event)); });
     return {};
+  }
+
+  /// The backend is made on a thread of its own: heartbeats go on meanwhile.
+  static asio::awaitable<Result<void>> make_instance(WorkerProcess* self,
+                                                     const wire::Welcome& word) {
+    asio::steady_timer done(self->context_, steady_clock::time_point::max());
+    Result<std::unique_ptr<StageBackend>> backend = nullptr;
+    self->making_backend_ = true;
+    self->maker_ = std::thread([self, &word, &backend, &done] {
+      backend = self->make_backend(word);
+      asio::post(self->context_, [&done] { done.cancel(); });
+    });
+    co_await done.async_wait(use_tuple);
+    self->maker_.join();
+    self->making_backend_ = false;
+    if (!backend) co_return fail(std::move(backend.error()));
+    const scheduler::Setup& setup = self->deployment_->setup;
+    self->instance_ =
+        std::make_shared<Instance>(self->context_.get_executor(), setup, self->deployment_->stages,
+                                   self->key_, std::move(*backend), self->puller_, self->handles_,
+                                   [self](OwnedEvent event) { self->tell(std::move(event)); });
+    co_return Result<void>{};
   }
 
   Result<std::unique_ptr<StageBackend>> make_backend(const wire::Welcome& word) {
@@ -234,6 +257,7 @@ class WorkerProcess {
   static asio::awaitable<void> watch(WorkerProcess* self) {
     while (!self->ending_) {
       co_await sleep_for(kWatch);
+      if (self->making_backend_) self->last_word_ = steady_clock::now();  // nobody reads
       if (steady_clock::now() - self->last_word_ > self->orphan_timeout_) {
         fmt::print(stderr, "instance {}.{}: no word of the controller for {} s: it stops\n",
                    self->key_.id.value, self->key_.incarnation,
@@ -275,9 +299,10 @@ class WorkerProcess {
   std::deque<std::pair<std::uint64_t, OwnedEvent>> unacknowledged_;
   std::uint64_t told_ = 0, said_in_hello_ = 0, received_ = 0;
   steady_clock::time_point last_word_ = steady_clock::now();
-  nanoseconds heartbeat_ = std::chrono::seconds(1);
+  nanoseconds heartbeat_ = kWatch;  ///< until the welcome says
   nanoseconds orphan_timeout_ = std::chrono::seconds(60);
-  bool welcomed_ = false, ending_ = false;
+  std::thread maker_;  ///< of the backend
+  bool welcomed_ = false, making_backend_ = false, ending_ = false;
   int status_ = 0;
 };
 
