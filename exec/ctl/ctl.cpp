@@ -145,7 +145,9 @@ int ctl_command(const CtlOptions& options) {
   const Command* command = find_command(options.command);
   if (command == nullptr) return refuse_command(options.command);
   if (options.arguments.size() != command->arguments) {
-    return refuse(command->usage, fmt::format("{} arguments", options.arguments.size()));
+    std::vector<std::string> given = options.arguments;
+    given.insert(given.begin(), options.command);
+    return refuse(fmt::format("`{}`", command->usage), fmt::format("`{}`", fmt::join(given, " ")));
   }
   std::optional<std::uint32_t> instance;
   if (command->arguments > 0 && options.command != "explain") {

@@ -132,6 +132,8 @@ class LoadRun {
   }
   /// How late requests were sent, the latest: the generator's own delay.
   [[nodiscard]] double latest_s() const { return latest_.seconds(); }
+  /// The server knows the k-th row of the trace by this and k.
+  [[nodiscard]] const std::string& ids() const { return prefix_; }
 
  private:
   static asio::awaitable<void> send_all(LoadRun* self) {
@@ -329,19 +331,27 @@ nlohmann::ordered_json summary_of(const LoadRun& run) {
   latency["p99"] = figure(latencies.at(0.99));
   latency["max"] = figure(latencies.at(1));
   summary["sent_late_s"] = run.latest_s();
+  summary["request_ids"] = run.ids();
   return summary;
 }
 
 std::string table_of(const nlohmann::ordered_json& summary) {
   std::string text;
   for (const auto& [state, count] : summary["requests"].items()) {
-    text += fmt::format("  {:<12} {}\n", state, count.get<std::uint64_t>());
+    std::string words = state;
+    std::replace(words.begin(), words.end(), '_', ' ');
+    text += fmt::format("  {:<14} {}\n", words, count.get<std::uint64_t>());
   }
   for (const auto& [name, value] : summary["latency_s"].items()) {
-    text += value.is_null() ? fmt::format("  {:<12} -\n", name)
-                            : fmt::format("  {:<12} {:.4f} s\n", name, value.get<double>());
+    const std::string title = "latency " + name;
+    text += value.is_null() ? fmt::format("  {:<14} -\n", title)
+                            : fmt::format("  {:<14} {:.4f} s\n", title, value.get<double>());
   }
-  text += fmt::format("  sent at most {:.4f} s late\n", summary["sent_late_s"].get<double>());
+  text += fmt::format("  the latest request was sent {:.1f} ms after its instant\n",
+                      summary["sent_late_s"].get<double>() * 1e3);
+  text += fmt::format("  the server knows row 1, 2, ... of the trace as {}1, {}2, ...\n",
+                      summary["request_ids"].get<std::string>(),
+                      summary["request_ids"].get<std::string>());
   return text;
 }
 

@@ -14,6 +14,8 @@ Problem problem(const std::string& path, const std::string& expected, const std:
   return p;
 }
 
+constexpr const char* kForm = "a loopback address and port such as 127.0.0.1:8080";
+
 bool parse_port(std::string_view text, std::uint16_t& port) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   return error == std::errc() && end == text.data() + text.size() && !text.empty();
@@ -27,12 +29,11 @@ std::string Endpoint::text() const {
 }
 
 Result<Endpoint> parse_loopback(const std::string& text, const std::string& path) {
-  const std::string form = "a loopback address and port such as 127.0.0.1:8080";
   const auto colon = text.rfind(':');
   Endpoint endpoint;
   if (colon == std::string::npos ||
       !parse_port(std::string_view(text).substr(colon + 1), endpoint.port)) {
-    return fail(problem(path, form, text));
+    return fail(problem(path, kForm, text));
   }
   std::string host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
@@ -40,10 +41,11 @@ Result<Endpoint> parse_loopback(const std::string& text, const std::string& path
   if (host == "localhost") host = "127.0.0.1";
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(host, error);
-  if (error) return fail(problem(path, form, text));
+  if (error) return fail(problem(path, kForm, text));
   if (!address.is_loopback()) {
-    return fail(
-        problem(path, form + " (other addresses are refused until tokens and TLS exist)", text));
+    return fail(problem(
+        path, std::string(kForm) + " (other addresses are refused until tokens and TLS exist)",
+        text));
   }
   endpoint.address = address.to_string();
   return endpoint;
@@ -54,7 +56,10 @@ Result<Endpoint> parse_url(const std::string& text, const std::string& path) {
   if (rest.rfind("http://", 0) == 0) rest = rest.substr(7);
   while (!rest.empty() && rest.back() == '/') rest.pop_back();
   auto endpoint = parse_loopback(rest, path);
-  if (!endpoint) endpoint.error().front().expected = "a URL such as http://127.0.0.1:8080";
+  if (endpoint) return endpoint;
+  Problem& refused = endpoint.error().front();
+  if (refused.expected == kForm) refused.expected = "a URL such as http://127.0.0.1:8080";
+  refused.got = "\"" + text + "\"";
   return endpoint;
 }
 
