@@ -15,26 +15,14 @@
 
 #include "base/scenario_reader.hpp"
 #include "base/scenario_writer.hpp"
+#include "tests/base/one_text.hpp"
 
 namespace disagfusion::planner {
 namespace {
 
-class OneText final : public DiskFiles {
- public:
-  explicit OneText(std::string text)
-      : DiskFiles(DISAGFUSION_SOURCE_DIR "/configs"), text_(std::move(text)) {}
-  tl::expected<std::string, std::string> read(const std::string& path) override {
-    if (path == "question.yaml") return text_;
-    return DiskFiles::read(path);
-  }
-
- private:
-  std::string text_;
-};
-
 Plan plan_of(const std::string& text) {
-  OneText files(text);
-  const Result<Question> question = load_question("question.yaml", files);
+  test::OneText files(text);
+  const Result<Question> question = load_question("test.yaml", files);
   if (!question) throw std::runtime_error(question.error().front().text());
   Result<Plan> plan = search(*question, {});
   if (!plan) throw std::runtime_error(plan.error().front().text());
@@ -237,8 +225,8 @@ TEST(Plan, TheScenarioKeepsThePricesAndAnEnd) {
                            "catalogue: {L4: {price: 5 USD/h, max: 8}}\n"));
   ASSERT_TRUE(plan.best);
   const std::string text = write_scenario_yaml(plan.scenario);
-  OneText files(text);
-  const Result<Scenario> scenario = load_scenario("question.yaml", files);
+  test::OneText files(text);
+  const Result<Scenario> scenario = load_scenario("test.yaml", files);
   ASSERT_TRUE(scenario) << scenario.error().front().text() << "\n" << text;
   ASSERT_EQ(scenario->fleet.nodes.size(), 1U);
   EXPECT_EQ(scenario->fleet.nodes[0].price_usd_h, 5);

@@ -4,22 +4,10 @@
 #include "base/scenario_reader.hpp"
 #include "scheduler/policies/policies.hpp"
 #include "scheduler/setup.hpp"
+#include "tests/base/one_text.hpp"
 
 namespace disagfusion::scheduler {
 namespace {
-
-class OneText final : public DiskFiles {
- public:
-  explicit OneText(std::string text)
-      : DiskFiles(DISAGFUSION_SOURCE_DIR "/configs"), text_(std::move(text)) {}
-  tl::expected<std::string, std::string> read(const std::string& path) override {
-    if (path == "test.yaml") return text_;
-    return DiskFiles::read(path);
-  }
-
- private:
-  std::string text_;
-};
 
 struct Made {
   Scenario scenario;
@@ -29,7 +17,7 @@ struct Made {
 
 /// Two GPU types, the second twice as fast: instances 1, 2 are slow, 3, 4 fast.
 Made make(const std::string& policy) {
-  OneText files(
+  test::OneText files(
       "models: [{name: m, stages: [{name: s}]}]\n"
       "workload: {arrivals: {process: burst}, requests: 1}\n"
       "fleet: {gpus: {A10: 2, L4: 2}, pools: [{stages: [s], gpu: A10, count: 2}, {stages: [s], "

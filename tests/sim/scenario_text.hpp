@@ -10,22 +10,9 @@
 
 #include "base/scenario_reader.hpp"
 #include "sim/engine.hpp"
+#include "tests/base/one_text.hpp"
 
 namespace disagfusion::sim::testing {
-
-/// One text in memory; shipped models and hardware from the checkout.
-class OneText final : public DiskFiles {
- public:
-  explicit OneText(std::string text)
-      : DiskFiles(DISAGFUSION_SOURCE_DIR "/configs"), text_(std::move(text)) {}
-  tl::expected<std::string, std::string> read(const std::string& path) override {
-    if (path == "test.yaml") return text_;
-    return DiskFiles::read(path);
-  }
-
- private:
-  std::string text_;
-};
 
 inline std::string text_of(const Problems& problems) {
   std::string text;
@@ -35,7 +22,7 @@ inline std::string text_of(const Problems& problems) {
 
 /// Ends the test where the text is no scenario.
 inline Scenario scenario_of(const std::string& text) {
-  OneText files(text);
+  test::OneText files(text);
   Result<Scenario> scenario = load_scenario("test.yaml", files);
   if (!scenario) throw std::runtime_error(text_of(scenario.error()) + text);
   return *scenario;
