@@ -160,7 +160,9 @@ void add_calibrate(CLI::App& app, int& status) {
   CLI::App* command =
       app.add_subcommand("calibrate", "Fit a profile that scenarios and predict can name");
   command
-      ->add_option("rows", options->rows, "Measured rows in the columns of measured_latencies.csv")
+      ->add_option("rows", options->rows,
+                   "Measured rows (CSV): id, model, stage, gpu, seconds, ... as "
+                   "configs/profiles/published.csv")
       ->required();
   command->add_option("--prior", options->prior,
                       "A profile to go on from, or none; default the shipped one");
@@ -180,9 +182,9 @@ void add_prediction_commands(CLI::App& app, int& status) {
   const auto options = std::make_shared<Options>();
   predictor::PredictOptions& one = options->one;
   CLI::App* command = app.add_subcommand("predict", "Predict what a stage takes on a GPU");
-  CLI::Option* csv =
-      command->add_option("--csv", options->csv,
-                          "Predict every row of a file in the columns of measured_latencies.csv");
+  CLI::Option* csv = command->add_option("--csv", options->csv,
+                                         "Predict every row of a CSV file: id, model, stage, gpu, "
+                                         "... as configs/profiles/published.csv");
   CLI::Option* model =
       command->add_option("--model", one.model, "A model of configs/models, or a model file");
   command->add_option("--stage", one.stage, "encoder, dit, dit_step, decoder, ... or end_to_end");

@@ -98,16 +98,21 @@ std::uint32_t Candidate::instances() const {
   return total;
 }
 
+std::string stages_of(const RoleChoice& role, const std::vector<StageGroup>& groups) {
+  std::string stages;
+  for (const std::uint16_t group : role.groups) {
+    stages += (stages.empty() ? "" : "+") + groups[group].name;
+  }
+  return stages;
+}
+
 std::string describe(const Candidate& candidate, const std::vector<StageGroup>& groups) {
   std::string text;
   for (std::size_t i = 0; i < candidate.counts.size(); ++i) {
     const RoleChoice& role = candidate.layout.roles[i];
-    std::string stages;
-    for (const std::uint16_t group : role.groups) {
-      stages += (stages.empty() ? "" : "+") + groups[group].name;
-    }
-    text += fmt::format("{}{} {} on {}{}", text.empty() ? "" : ", ", candidate.counts[i], stages,
-                        role.gpu, role.offload ? " (weights streamed)" : "");
+    text +=
+        fmt::format("{}{} {} on {}{}", text.empty() ? "" : ", ", candidate.counts[i],
+                    stages_of(role, groups), role.gpu, role.offload ? " (weights streamed)" : "");
   }
   return text;
 }

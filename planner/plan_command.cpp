@@ -102,8 +102,10 @@ std::string seconds_text(const Plan& plan) {
   std::string text;
   for (const SecondsUsed& used : plan.seconds_used) {
     const predictor::Estimate& e = used.estimate;
-    text += fmt::format("    {:<14} on {:<14} {:>8.4g} s   ({:.4g} to {:.4g})   {}\n", used.stage,
-                        used.gpu, e.seconds, e.lo_s, e.hi_s, predictor::name_of(e.source));
+    const std::string interval =
+        e.lo_s < e.hi_s ? fmt::format("({:.4g} s to {:.4g} s)   ", e.lo_s, e.hi_s) : "";
+    text += fmt::format("    {:<14} on {:<14} {:>8.4g} s   {}{}\n", used.stage, used.gpu, e.seconds,
+                        interval, predictor::name_of(e.source));
   }
   return text.empty() ? text : "\n  seconds that this rests on (5 % to 95 %)\n" + text;
 }

@@ -154,7 +154,7 @@ class CostSearch {
       waiting_.pop();
       if (ground_.budget.spent()) {
         plan_.answer = Answer::undecided;
-        plan_.why = "the budget of events or the time limit is spent";
+        plan_.why = spent_text();
         return {};
       }
       const Candidate candidate{layouts_[next.layout].layout, next.counts};
@@ -180,6 +180,14 @@ class CostSearch {
   }
 
  private:
+  [[nodiscard]] std::string spent_text() const {
+    const Question& question = ground_.question;
+    const std::string what =
+        ground_.budget.out_of_events()
+            ? fmt::format("the budget of {:.4g} events is spent", question.event_budget)
+            : fmt::format("the time limit of {:.4g} s is reached", question.time_limit.seconds());
+    return what + " (`search: {budget: ..., time_limit: ...}` in the question gives more)";
+  }
   Result<Judgement> judge(const Candidate& candidate) {
     if (ground_.options.show_progress) {
       ground_.options.show_progress(fmt::format("{} fleets judged, now {}", plan_.simulated.size(),
@@ -235,7 +243,7 @@ class CostSearch {
       fewer.candidate = {bounded.layout, best.counts};
       --fewer.candidate.counts[i];
       const RoleChoice& role = bounded.layout.roles[i];
-      const std::string name = ground_.groups[role.groups.front()].name;
+      const std::string name = stages_of(role, ground_.groups);
       fewer.judgement.verdict = Verdict::rejected;
       if (fewer.candidate.counts[i] == 0) {
         fewer.judgement.why = fmt::format("no instance is left for {}", name);

@@ -182,9 +182,10 @@ std::string helpful_measurement(const PredictOptions& options, const Catalogue& 
 
 std::string prediction_text(const PredictOptions& options, const Prediction& prediction,
                             bool with_parts) {
-  std::string text = fmt::format("{} {} on {}\n", options.model, options.stage, options.gpu);
+  std::string text = fmt::format("{} {} on {}{}{}\n", options.model, options.stage, options.gpu,
+                                 options.parallel.empty() ? "" : ", ", options.parallel);
   if (!prediction.problems.empty()) return text + "  refused: " + prediction.refused() + "\n";
-  text += fmt::format("  seconds       {:.4g}   (5 % to 95 %: {:.4g} to {:.4g})\n",
+  text += fmt::format("  takes         {:.4g} s   (5 % to 95 %: {:.4g} s to {:.4g} s)\n",
                       prediction.seconds, prediction.lo_s, prediction.hi_s);
   const Parts& parts = prediction.parts;
   const std::array<std::pair<const char*, double>, 8> rows = {
@@ -206,7 +207,7 @@ std::string prediction_text(const PredictOptions& options, const Prediction& pre
     text += fmt::format("; decoding in tiles of {} pixels {:.1f} GB", kUsualTile,
                         prediction.tiled_memory_bytes / 1e9);
   text += '\n';
-  text += fmt::format("  loading       {:.1f} s from disk, {:.1f} s from host memory\n",
+  text += fmt::format("  loading       {:.3g} s from disk, {:.3g} s from host memory\n",
                       prediction.load_disk_s, prediction.load_host_s);
   if (prediction.output_bytes > 0)
     text += fmt::format("  hands over    {:.2f} MB\n", prediction.output_bytes / 1e6);

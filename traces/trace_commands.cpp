@@ -303,20 +303,28 @@ void print_table(std::ostream& out, const TraceStats& stats) {
     fmt::print(out, "{:<16}{}\n", name, value);
   };
   const auto peak = [&line](const char* name, const Peak& value, const char* window) {
-    line(name, fmt::format("{} requests in the {} from {:.6g} s", grouped(value.requests), window,
-                           value.from.seconds()));
+    line(name,
+         fmt::format("{} {} in the {} from {:.6g} s", grouped(value.requests),
+                     value.requests == 1 ? "request" : "requests", window, value.from.seconds()));
   };
   const double span = (stats.last - stats.first).seconds();
   line("requests", grouped(stats.rows));
   line("span", fmt::format("{:.6g} s ({:.4g} h), from {:.6g} s to {:.6g} s", span, span / 3600,
                            stats.first.seconds(), stats.last.seconds()));
-  line("rate", fmt::format("{:.6g} /s ({:.6g} /h)", stats.rate_per_s, stats.rate_per_s * 3600));
-  line("gap", fmt::format("mean {} s, cv {}, {} of 0 s", number_or_dash(stats.gap_mean_s),
-                          number_or_dash(stats.gap_cv), grouped(stats.zero_gaps)));
+  if (span > 0) {
+    line("rate", fmt::format("{:.6g} /s ({:.6g} /h)", stats.rate_per_s, stats.rate_per_s * 3600));
+  }
+  if (stats.gap_mean_s) {
+    line("gap", fmt::format("mean {:.6g} s, cv {} (Poisson: 1), {} at once with the one before",
+                            *stats.gap_mean_s, number_or_dash(stats.gap_cv),
+                            stats.zero_gaps == 0 ? "none" : grouped(stats.zero_gaps)));
+  }
   peak("peak minute", stats.minute, "60 s");
   peak("peak hour", stats.hour, "3,600 s");
-  line("dispersion", number_or_dash(stats.dispersion_minute) +
-                         " (variance / mean of requests a minute; Poisson: 1)");
+  if (stats.dispersion_minute) {
+    line("dispersion", fmt::format("{:.6g} (variance / mean of requests a minute; Poisson: 1)",
+                                   *stats.dispersion_minute));
+  }
   print_counts(out, "models", stats.by_model, stats.rows);
   print_counts(out, "shapes", stats.by_shape, stats.rows);
   for (const std::string& note : stats.notes) fmt::print(out, "note: {}\n", note);

@@ -74,7 +74,7 @@ class CommandLine(unittest.TestCase):
         self.refused("predict", "--csv", "none.csv", because="none.csv")
         self.refused("predict", "--model", "flux.1-dev", "--stage", "dti", "--gpu", "H101", "--parallel", "foo",
                      because="(did you mean 'dit'?)\n--gpu: expected a GPU type of configs/hardware or the path of a data "
-                     "sheet, got H101 (did you mean 'H100-SXM'?)\n--parallel: expected none, or of ulysses4")
+                     "sheet, got H101 (did you mean 'H100-SXM'?)\n--parallel: expected none, or ulysses4")
         self.refused("predict", "--model", "flux.1-dev", "--stage", "dit", "--gpu", "none.yaml",
                      because="--gpu: expected a readable hardware file, got none.yaml (no such file)")
         self.refused("predict", "--model", "wan2.1-t2v-14b", "--stage", "dit", "--gpu", "A10", "--degree", "1000",

@@ -372,8 +372,8 @@ TEST(CalibrateRows, WhatAQuestionLacksIsInItsColumn) {
       "rows.csv:2:3: model: expected a known model, got sana (did you mean 'flux'?)\n"
       "rows.csv:2:8: stage: expected one of encoder, text_encoder, image_encoder, vae_encode, "
       "dit, dit_total, dit_step, decoder, end_to_end, got dti (did you mean 'dit'?)\n"
-      "rows.csv:2:25: parallel: expected none, or of ulysses4, usp4, sp4, ring4, pipefusion4, "
-      "pp4, tp4, cfg2, vae4, fsdp, hsdp some joined by x or +, got foo\n");
+      "rows.csv:2:25: parallel: expected none, or ulysses4, usp4, sp4, ring4, pipefusion4, pp4, "
+      "tp4, cfg2, vae4, fsdp, hsdp, or several of these joined by x or +, got foo\n");
   EXPECT_THAT(problems("a,flux,dit_step,H100-SXM,0.2,,5000,\n"),
               HasSubstr("rows.csv:2:31: num_gpus: expected at most 4096 GPUs over the image tokens "
                         "of flux, got 5000"));

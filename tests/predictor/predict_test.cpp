@@ -89,7 +89,7 @@ TEST(Predict, RefusalsSayWhy) {
             "frames: expected 1 frame, as flux.1-dev makes images, got 81");
   EXPECT_EQ(refusal([](auto& o) { o.frames = 1; }), "");
   EXPECT_THAT(refusal([](auto& o) { o.parallel = "foo"; }),
-              HasSubstr("parallel: expected none, or of ulysses4, usp4"));
+              HasSubstr("parallel: expected none, or ulysses4, usp4"));
 }
 
 TEST(Predict, AllProblemsAtOnce) {
