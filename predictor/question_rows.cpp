@@ -12,9 +12,9 @@
 namespace disagfusion::predictor {
 namespace {
 
-constexpr const char* kKnownColumns = "a column of measured_latencies.csv or of predict's answers";
+constexpr const char* kKnownColumns = "a column of docs/file-formats.md";
 
-/// Those of measured_latencies.csv, what else is read, and what `predict --csv` adds.
+/// Those of configs/profiles/published.csv, what else is read, and what `predict --csv` adds.
 const std::vector<std::string>& known_columns() {
   static const std::vector<std::string> names = {
       "id",       "model",        "stage",           "width",    "height",      "frames",

@@ -100,7 +100,7 @@ void add_summary(std::string& out, const Report& report) {
                                  : fmt::format("{} latency", kLatencyStatistics[i]);
     add(out, name, with_interval(report.latency[i], time));
   }
-  add(out, "waiting", with_interval(report.wait_mean, time));
+  add(out, "mean waiting", with_interval(report.wait_mean, time));
   if (report.covers.value && *report.covers.value < 1) {
     add(out, "latency covers", share_text(report.covers.value) + " of the requests");
   }
@@ -131,7 +131,8 @@ void add_summary(std::string& out, const Report& report) {
 }
 
 void add_stages(std::string& out, const Report& report) {
-  Columns columns({"stage", "busy", "waiting", "computing", "transfer", "hidden", "blocked"});
+  Columns columns(
+      {"stage", "busy", "mean waiting", "mean computing", "mean transfer", "hidden", "blocked"});
   for (const StageReport& stage : report.stages) {
     columns.add({stage.name, share_text(stage.utilization.value), duration_text(stage.wait_s.value),
                  duration_text(stage.service_s.value), duration_text(stage.transfer_s.value),

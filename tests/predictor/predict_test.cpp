@@ -209,8 +209,8 @@ TEST(PredictCsv, MalformedFilesAreProblemsWithPlaces) {
   EXPECT_THAT(problems("id,model,gpu\n"), HasSubstr("stage: expected a column"));
   EXPECT_THAT(problems("id,model,stage,gpu,gpu\n"), HasSubstr("a second one"));
   EXPECT_THAT(problems("id,model,stage,gpu,widht\nx,flux.1-dev,dit,H100-SXM,512\n"),
-              HasSubstr("rows.csv:1:20: widht: expected a column of measured_latencies.csv or of "
-                        "predict's answers, got widht (did you mean 'width'?)"));
+              HasSubstr("rows.csv:1:20: widht: expected a column of "
+                        "docs/file-formats.md, got widht (did you mean 'width'?)"));
   EXPECT_THAT(problems("id,model,stage,gpu\na,b,c\n"), HasSubstr("rows.csv:2:1"));
   EXPECT_THAT(problems("id,model,stage,gpu\na,\"b,c,d\n"), HasSubstr("closing quote"));
   EXPECT_THAT(problems("id,model,stage,gpu\n"),
