@@ -246,8 +246,11 @@ std::optional<Question::Objective> read_objective(MapReader& root) {
 }
 
 void check_slo(MapReader& root, std::optional<Question::Objective> objective) {
-  if (objective == Question::Objective::cost && !root.has("slo"))
+  if (objective == Question::Objective::cost && !root.has("slo")) {
     root.missing("slo", "an slo, as cost is asked");
+  } else if (const ConfigNode slo = root.take("slo"); slo.is_list() && slo.size() == 0) {
+    root.wrong("slo", "one objective or more", slo.shown());
+  }
   if (objective == Question::Objective::throughput && root.has("slo"))
     root.wrong("slo", "no slo (objective throughput within one is not yet supported)",
                root.take("slo").shown());
