@@ -246,14 +246,16 @@ std::optional<Question::Objective> read_objective(MapReader& root) {
 }
 
 void check_slo(MapReader& root, std::optional<Question::Objective> objective) {
-  if (objective == Question::Objective::cost && !root.has("slo")) {
-    root.missing("slo", "an slo, as cost is asked");
-  } else if (const ConfigNode slo = root.take("slo"); slo.is_list() && slo.size() == 0) {
+  const ConfigNode slo = root.take("slo");
+  if (objective == Question::Objective::throughput) {
+    if (slo.valid())
+      root.wrong("slo", "no slo (objective throughput within one is not yet supported)",
+                 slo.shown());
+  } else if (slo.is_list() && slo.size() == 0) {
     root.wrong("slo", "one objective or more", slo.shown());
+  } else if (objective == Question::Objective::cost && !slo.valid()) {
+    root.missing("slo", "an slo, as cost is asked");
   }
-  if (objective == Question::Objective::throughput && root.has("slo"))
-    root.wrong("slo", "no slo (objective throughput within one is not yet supported)",
-               root.take("slo").shown());
 }
 
 Question read_question(const ConfigNode& node, const Overrides& overrides, Loading& loading,

@@ -45,9 +45,9 @@ struct Candidate {
   [[nodiscard]] std::uint32_t instances() const;
 };
 
-/// "1 encoder on A10 + 6 dit on A10 + 1 decoder on A10".
 /// "encoder+dit".
 std::string stages_of(const RoleChoice& role, const std::vector<StageGroup>& groups);
+/// "1 encoder on A10, 6 dit on A10, 1 decoder on A10".
 std::string describe(const Candidate& candidate, const std::vector<StageGroup>& groups);
 
 /// What GPUs may be rented and for how much: single GPUs, or whole nodes.

@@ -31,9 +31,7 @@ struct Budget {
   double deadline_s = 0;  ///< on `wall_seconds`; 0: none
   double (*wall_seconds)() = nullptr;
   [[nodiscard]] double now() const { return wall_seconds != nullptr ? wall_seconds() : 0; }
-  [[nodiscard]] bool out_of_events() const { return events <= 0; }
-  [[nodiscard]] bool out_of_time() const { return deadline_s > 0 && now() >= deadline_s; }
-  [[nodiscard]] bool spent() const { return out_of_events() || out_of_time(); }
+  [[nodiscard]] bool spent() const { return !allows(0, 0); }
   /// Enough is left for this much more.
   [[nodiscard]] bool allows(double more_events, double more_seconds) const {
     return events > more_events && (deadline_s <= 0 || now() + more_seconds < deadline_s);

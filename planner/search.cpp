@@ -183,11 +183,12 @@ class CostSearch {
   [[nodiscard]] std::string spent_text() const {
     const Question& question = ground_.question;
     const std::string what =
-        ground_.budget.out_of_events()
+        ground_.budget.events <= 0
             ? fmt::format("the budget of {:.4g} events is spent", question.event_budget)
             : fmt::format("the time limit of {:.4g} s is reached", question.time_limit.seconds());
     return what + " (`search: {budget: ..., time_limit: ...}` in the question gives more)";
   }
+
   Result<Judgement> judge(const Candidate& candidate) {
     if (ground_.options.show_progress) {
       ground_.options.show_progress(fmt::format("{} fleets judged, now {}", plan_.simulated.size(),

@@ -26,8 +26,7 @@ struct Layout {
 /// The forms of parse_layout, for messages.
 inline constexpr const char* kLayoutForms =
     "none, or ulysses4, usp4, sp4, ring4, pipefusion4, pp4, tp4, cfg2, vae4, fsdp, hsdp, or "
-    "several "
-    "of these joined by x or +";
+    "several of these joined by x or +";
 
 /// Reads a layout as the published table writes it: "none", "usp4+fsdp", "cfg2xulysses2xring2",
 /// "ulysses2+hsdp+vae2". "", "disagg" and "colocated", which say where other stages ran, are one

@@ -37,10 +37,6 @@ std::optional<std::string> after(const std::string& path, std::string_view prefi
   return path.substr(prefix.size());
 }
 
-bool is_only_read(const std::string& path) {
-  return path == "/v1/models" || path == "/healthz" || path == "/readyz" || path == "/metrics";
-}
-
 std::string state_name(const Account& account) {
   return account.state == Account::State::ended ? scheduler::name_of(account.end) : "in_progress";
 }
@@ -158,23 +154,26 @@ asio::awaitable<HttpAnswer> Api::route(Api* self, HttpRequest request) {
     co_return http_error(405, kBadRequest, "expected GET or DELETE");
   }
   if (after(path, "/v1/admin/")) co_return self->admin(request);
-  if (!get) {
-    co_return is_only_read(path) ? http_error(405, kBadRequest, "expected GET") : not_found();
-  }
-  if (path == "/v1/models") co_return self->models();
-  if (path == "/healthz") co_return json_answer({{"status", "ok"}});
+  std::optional<HttpAnswer> answer = self->only_read(path);
+  if (!answer) co_return not_found();
+  co_return get ? std::move(*answer) : http_error(405, kBadRequest, "expected GET");
+}
+
+std::optional<HttpAnswer> Api::only_read(const std::string& path) {
+  if (path == "/v1/models") return models();
+  if (path == "/healthz") return json_answer({{"status", "ok"}});
   if (path == "/readyz") {
-    const bool ready = self->controller_.ready();
-    co_return json_answer({{"status", ready ? "ready" : "a stage has no ready instance"}},
-                          ready ? 200 : 503);
+    const bool ready = controller_.ready();
+    return json_answer({{"status", ready ? "ready" : "a stage has no ready instance"}},
+                       ready ? 200 : 503);
   }
   if (path == "/metrics") {
     HttpAnswer answer;
     answer.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    answer.body = self->metrics_.text();
-    co_return answer;
+    answer.body = metrics_.text();
+    return answer;
   }
-  co_return not_found();
+  return std::nullopt;
 }
 
 // ---- images ------------------------------------------------------------------------------------

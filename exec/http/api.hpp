@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "exec/controller/controller.hpp"
@@ -26,6 +27,8 @@ class Api {
   static asio::awaitable<HttpAnswer> find_request(Api* self, std::string id);
   static asio::awaitable<HttpAnswer> pictures_of(Api* self, std::uint64_t number, bool openai);
   HttpAnswer cancel_request(const std::string& id);
+  /// What the paths that know GET alone answer; nothing where it is none of them.
+  std::optional<HttpAnswer> only_read(const std::string& path);
   HttpAnswer models() const;
   HttpAnswer admin(const HttpRequest& request);
   HttpAnswer status() const;

@@ -349,8 +349,7 @@ std::string table_of(const nlohmann::ordered_json& summary) {
   }
   text += fmt::format("  the latest request was sent {:.1f} ms after its instant\n",
                       summary["sent_late_s"].get<double>() * 1e3);
-  text += fmt::format("  the server knows row 1, 2, ... of the trace as {}1, {}2, ...\n",
-                      summary["request_ids"].get<std::string>(),
+  text += fmt::format("  the server knows row 1, 2, ... of the trace as {0}1, {0}2, ...\n",
                       summary["request_ids"].get<std::string>());
   return text;
 }

@@ -147,7 +147,7 @@ class WorkerProcess {
 
   /// False: this connection is of no more use. No further word is read before it returns, and that
   /// may take long: a backend may have to be read from a slow disk first.
-  static asio::awaitable<bool> welcome(WorkerProcess* self, wire::Welcome word) {
+  static asio::awaitable<bool> welcome(WorkerProcess* self, const wire::Welcome& word) {
     self->heartbeat_ = nanoseconds(word.heartbeat_ns());
     self->orphan_timeout_ = nanoseconds(word.orphan_timeout_ns());
     self->welcomed_ = true;
@@ -182,14 +182,12 @@ class WorkerProcess {
                                                      const wire::Welcome& word) {
     asio::steady_timer done(self->context_, steady_clock::time_point::max());
     Result<std::unique_ptr<StageBackend>> backend = nullptr;
-    self->making_backend_ = true;
     self->maker_ = std::thread([self, &word, &backend, &done] {
       backend = self->make_backend(word);
       asio::post(self->context_, [&done] { done.cancel(); });
     });
     co_await done.async_wait(use_tuple);
     self->maker_.join();
-    self->making_backend_ = false;
     if (!backend) co_return fail(std::move(backend.error()));
     const scheduler::Setup& setup = self->deployment_->setup;
     self->instance_ =
@@ -257,7 +255,7 @@ class WorkerProcess {
   static asio::awaitable<void> watch(WorkerProcess* self) {
     while (!self->ending_) {
       co_await sleep_for(kWatch);
-      if (self->making_backend_) self->last_word_ = steady_clock::now();  // nobody reads
+      if (self->maker_.joinable()) self->last_word_ = steady_clock::now();  // nobody reads
       if (steady_clock::now() - self->last_word_ > self->orphan_timeout_) {
         fmt::print(stderr, "instance {}.{}: no word of the controller for {} s: it stops\n",
                    self->key_.id.value, self->key_.incarnation,
@@ -301,8 +299,8 @@ class WorkerProcess {
   steady_clock::time_point last_word_ = steady_clock::now();
   nanoseconds heartbeat_ = kWatch;  ///< until the welcome says
   nanoseconds orphan_timeout_ = std::chrono::seconds(60);
-  std::thread maker_;  ///< of the backend
-  bool welcomed_ = false, making_backend_ = false, ending_ = false;
+  std::thread maker_;  ///< of the backend; joinable while that is made
+  bool welcomed_ = false, ending_ = false;
   int status_ = 0;
 };
 

@@ -221,29 +221,27 @@ class LiveTest(unittest.TestCase):
             self.assertEqual(live.ask("DELETE", "/v1/requests/a")[0], 202)
             live.wait_for(lambda: live.by_id("a")["state"] == "cancelled", 10)
 
+    def expect_refused(self, folder, port, why):
+        """A server that would start there exits with 2 and says why."""
+        other = Live.__new__(Live)
+        other.folder, other.process, other.port = folder, None, port
+        with self.assertRaises(RuntimeError):
+            other.start()
+        other.process.stdout.close()
+        self.assertEqual(other.process.wait(timeout=10), 2)
+        self.assertIn(why, other.errors())
+
     def test_state_is_held_by_one(self):
         with Live() as live:
-            other = Live.__new__(Live)
-            other.folder, other.process, other.port = live.folder, None, 0
-            with self.assertRaises(RuntimeError):
-                other.start()
-            other.process.stdout.close()
-            self.assertEqual(other.process.wait(timeout=10), 2)
-            self.assertIn("another serve", live.errors())
+            self.expect_refused(live.folder, 0, "another serve")
 
     def test_taken_port_leaves_nothing_behind(self):
         with Live() as live:
-            other = Live.__new__(Live)
-            other.folder = pathlib.Path(tempfile.mkdtemp(prefix="disagfusion-live-"))
-            self.addCleanup(shutil.rmtree, other.folder)
-            (other.folder / "live.yaml").write_text(scenario())
-            other.process, other.port = None, live.port
-            with self.assertRaises(RuntimeError):
-                other.start()
-            other.process.stdout.close()
-            self.assertEqual(other.process.wait(timeout=10), 2)
-            self.assertIn("can be listened on", other.errors())
-            self.assertEqual({path.name for path in other.folder.iterdir()}, {"live.yaml", "serve.err"})
+            folder = pathlib.Path(tempfile.mkdtemp(prefix="disagfusion-live-"))
+            self.addCleanup(shutil.rmtree, folder)
+            (folder / "live.yaml").write_text(scenario())
+            self.expect_refused(folder, live.port, "can be listened on")
+            self.assertEqual({path.name for path in folder.iterdir()}, {"live.yaml", "serve.err"})
 
 
 if __name__ == "__main__":
