@@ -201,13 +201,15 @@ std::optional<Problem> find_binary(const std::string& file, const std::string& t
   return std::nullopt;
 }
 
-void run_parser(const std::string& file, const std::string& text, TreeBuilder& builder,
+/// False where the text is no tree that could be read on.
+bool run_parser(const std::string& file, const std::string& text, TreeBuilder& builder,
                 Problems& problems) {
   std::istringstream stream(text);
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
     }
+    return true;
   } catch (const ParseStopped&) {
     DF_CHECK(!problems.empty());
   } catch (const YAML::Exception& error) {
@@ -220,24 +222,35 @@ void run_parser(const std::string& file, const std::string& text, TreeBuilder& b
   } catch (const std::exception& error) {
     problems.push_back(problem_at({file, {}, 0, 0}, "valid YAML", error.what()));
   }
+  return false;
 }
 
 }  // namespace
 
-Result<ConfigNode> parse_config(const std::string& file, const std::string& text) {
+ConfigNode parse_config(const std::string& file, const std::string& text, Problems& problems) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   const bool marked = text.compare(0, kByteOrderMark.size(), kByteOrderMark) == 0;
   const std::string body = marked ? text.substr(kByteOrderMark.size()) : text;
-  if (auto binary = find_binary(file, body)) return fail(std::move(*binary));
-
-  Problems problems;
+  if (auto binary = find_binary(file, body)) {
+    problems.push_back(std::move(*binary));
+    return {};
+  }
   TreeBuilder builder(file, problems);
-  run_parser(file, body, builder, problems);
-  if (!problems.empty()) return fail(std::move(problems));
+  if (!run_parser(file, body, builder, problems)) return {};
   ConfigNode root(builder.root());
-  if (!root.valid() || root.kind() == Kind::nothing)
-    return fail(problem_at({file, {}, 1, 1}, "a map of keys", "an empty file"));
-  if (!root.is_map()) return fail(problem_at(root.place(), "a map of keys", root.shown()));
+  if (!root.valid() || root.kind() == ConfigNode::Kind::nothing) {
+    problems.push_back(problem_at({file, {}, 1, 1}, "a map of keys", "an empty file"));
+    return {};
+  }
+  if (root.is_map()) return root;
+  problems.push_back(problem_at(root.place(), "a map of keys", root.shown()));
+  return {};
+}
+
+Result<ConfigNode> parse_config(const std::string& file, const std::string& text) {
+  Problems problems;
+  ConfigNode root = parse_config(file, text, problems);
+  if (!problems.empty()) return fail(std::move(problems));
   return root;
 }
 

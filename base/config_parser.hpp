@@ -9,8 +9,10 @@
 
 namespace disagfusion {
 
-/// `file` is what messages name. Broken YAML is one Problem at its place; several duplicate keys
-/// are as many Problems.
+/// `file` is what messages name. Broken YAML is one Problem at its place, and no node. Duplicate
+/// keys are a Problem each; the tree can be read on for others, with the first value of each.
+ConfigNode parse_config(const std::string& file, const std::string& text, Problems& problems);
+/// The same, or all Problems.
 Result<ConfigNode> parse_config(const std::string& file, const std::string& text);
 
 }  // namespace disagfusion

@@ -23,10 +23,7 @@ ConfigNode Loading::read_config(const std::string& path, const Place& named_at,
   const bool known = std::any_of(sources.begin(), sources.end(),
                                  [&](const SourceText& source) { return source.path == path; });
   if (!known) sources.push_back({path, *text});
-  Result<ConfigNode> root = parse_config(files.shown(path), *text);
-  if (root) return *root;
-  problems.insert(problems.end(), root.error().begin(), root.error().end());
-  return {};
+  return parse_config(files.shown(path), *text, problems);
 }
 
 Problems Loading::sorted_problems() const {

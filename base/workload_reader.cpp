@@ -21,9 +21,9 @@ ArrivalsSpec read_arrivals(const ConfigNode& node, Problems& problems) {
   for (std::size_t i = 0; i < names.size(); ++i)
     if (names[i] == process) arrivals.process = static_cast<ArrivalsSpec::Process>(i);
   const bool burst = process == "burst";
-  if (process.empty()) {  // reported already: what it would need is unknown
-    map.take("rate");
-    map.take("cv");
+  if (process.empty()) {  // reported already: what it would need is unknown, not its form
+    map.optional("rate", as_rate());
+    map.optional("cv", as_positive_number(1000));
   } else if (!burst) {
     arrivals.rate_per_s = map.required("rate", as_rate());
   } else if (map.take("rate").valid()) {

@@ -61,6 +61,7 @@ class CommandLine(unittest.TestCase):
         self.refused("tune", "x.yaml", because="not yet supported")
         self.refused("simulate", "x.yaml", "--seed", "-1", because="expected a whole number from 0, got -1")
         self.refused("simulate")
+        self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--replication", "3", because="did you mean '--replications'?")
         self.refused("simulate", "missing.yaml", because="missing.yaml: expected")
         self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--seed", "-1")
         self.refused("simulate", SCENARIOS / "eight-a10.yaml", "--replications", "0")
