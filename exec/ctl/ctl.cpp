@@ -120,7 +120,7 @@ int print_reply(const CtlOptions& options, const HttpReply& reply) {
       why = parsed["error"].value("message", why);
     }
     fmt::print(stderr, "ctl {}: {}\n", options.command, why);
-    return 1;
+    return reply.status >= 400 && reply.status < 500 ? 2 : 1;
   }
   if (options.json) {
     fmt::print("{}\n", parsed.dump(1));

@@ -1,12 +1,17 @@
 #include "exec/http/api.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <boost/algorithm/string/classification.hpp>
+#include <boost/algorithm/string/split.hpp>
 #include <cmath>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <set>
 
+#include "base/stage_names.hpp"
 #include "exec/http/generation.hpp"
 
 namespace disagfusion::exec {
@@ -335,6 +340,50 @@ HttpAnswer Api::explain(const std::string& id) const {
   return json_answer({{"id", id}, {"state", state_name(*account)}, {"text", text}});
 }
 
+/// The stages of the pool that hosts exactly what `text` names, as the scheduler knows them. Only
+/// such a pool has a load time, costs and a memory check for the instance's GPU type.
+Result<std::vector<WeightsId>> Api::role_stages(InstanceId instance,
+                                                const std::string& text) const {
+  const Deployment& deployment = controller_.deployment();
+  const scheduler::Setup& setup = deployment.setup;
+  Problem problem;
+  problem.path = "stages";
+  const StageNames names(deployment.scenario.models);
+  std::set<WeightsId> wanted;
+  std::vector<std::string> parts;
+  boost::split(parts, text, boost::is_any_of(",+"));
+  for (const std::string& part : parts) {
+    const std::vector<NodeId> nodes = names.resolve(part);
+    if (nodes.empty()) {
+      problem.expected = "a stage";
+      problem.got = "\"" + part + "\"";
+      problem.nearest = nearest_name(part, names.known());
+      return fail(problem);
+    }
+    for (const NodeId node : nodes) wanted.insert(setup.graph.nodes[node.index()].weights);
+  }
+  scheduler::InstanceView now;
+  for (const scheduler::InstanceView& view : controller_.session().scheduler().instances()) {
+    if (view.key.id == instance) now = view;
+  }
+  const scheduler::Role& role = setup.roles[now.role.index()];
+  std::set<std::string> possible;
+  for (const scheduler::Role& other : setup.roles) {
+    if (other.gpu != role.gpu || other.degree != role.degree) continue;
+    possible.insert(other.name);
+    if (std::set<WeightsId>(other.stages.begin(), other.stages.end()) != wanted) continue;
+    if (std::string_view(now.state) == "ready") return other.stages;
+    problem.path = "instance";
+    problem.expected = "one that is ready";
+    problem.got = fmt::format("instance {}, which is {}", instance.value, now.state);
+    return fail(problem);
+  }
+  problem.expected = fmt::format("what a pool of {} hosts: {}", setup.gpu_types[role.gpu.index()],
+                                 fmt::join(possible, " or "));
+  problem.got = "\"" + text + "\"";
+  return fail(problem);
+}
+
 HttpAnswer Api::order(const std::string& name, const std::string& body) {
   static const std::pair<const char*, scheduler::Order> kOrders[] = {
       {"drain", scheduler::Order::drain},
@@ -363,27 +412,24 @@ HttpAnswer Api::order(const std::string& name, const std::string& body) {
         std::any_of(views.begin(), views.end(), [&](const scheduler::InstanceView& view) {
           return view.key.id.value == number->get<std::uint64_t>();
         });
-    if (!there)
-      return http_error(400, kBadRequest, "instance: there is no such instance", "instance");
+    if (!there) {
+      const std::string got = number == json.end() ? "none" : number->dump();
+      return http_error(400, kBadRequest,
+                        fmt::format("instance: expected one of 1 to {}, got {}", views.size(), got),
+                        "instance");
+    }
     instance = InstanceId{number->get<std::uint32_t>()};
   }
   std::vector<WeightsId> stages;
   if (known->second == scheduler::Order::re_role) {
-    const scheduler::Setup& setup = controller_.deployment().setup;
-    const std::string role = json.value("stages", nlohmann::json()).is_string()
-                                 ? json["stages"].get<std::string>()
-                                 : std::string();
-    std::string wanted = role;
-    std::replace(wanted.begin(), wanted.end(), ',', '+');
-    std::string roles;
-    for (const scheduler::Role& candidate : setup.roles) {
-      if (candidate.name == wanted) stages = candidate.stages;
-      roles += (roles.empty() ? "" : ", ") + candidate.name;
-    }
-    if (stages.empty()) {
-      return http_error(400, kBadRequest, "stages: expected a pool's stages (" + roles + ")",
+    const auto asked = json.find("stages");
+    if (asked == json.end() || !asked->is_string()) {
+      return http_error(400, kBadRequest, "stages: expected text such as \"encoder,decoder\"",
                         "stages");
     }
+    Result<std::vector<WeightsId>> role = role_stages(instance, asked->get<std::string>());
+    if (!role) return http_error(400, kBadRequest, role.error().front().text(), "stages");
+    stages = std::move(*role);
   }
   controller_.order(known->second, instance, std::move(stages));
   return json_answer({{"order", name}, {"instance", instance.value}}, 202);

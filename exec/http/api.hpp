@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "base/result.hpp"
 #include "exec/controller/controller.hpp"
 #include "exec/http/message.hpp"
 #include "exec/http/metrics.hpp"
@@ -34,6 +36,8 @@ class Api {
   HttpAnswer status() const;
   HttpAnswer explain(const std::string& id) const;
   HttpAnswer order(const std::string& name, const std::string& body);
+  [[nodiscard]] Result<std::vector<WeightsId>> role_stages(InstanceId instance,
+                                                           const std::string& text) const;
   [[nodiscard]] HttpAnswer ended_badly(const Account& account) const;
 
   Controller& controller_;

@@ -4,11 +4,12 @@ import http.client
 import json
 import pathlib
 import socket
+import subprocess
 import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from live import Live  # noqa: E402
+from live import PROGRAM, Live  # noqa: E402
 
 GOOD = {"model": "toy", "prompt": "a red sneaker"}
 
@@ -119,6 +120,19 @@ class HttpTest(unittest.TestCase):
                 status, _, answer = self.live.ask(method, path, body)
                 self.assertEqual(status, wanted, answer)
                 self.assertEqual(set(answer["error"]), {"type", "message", "param"})
+
+    def test_ctl_names_what_is_wrong(self):
+        for arguments, because in [
+                (["drain", "99"], "expected one of 1 to 4, got 99"),
+                (["re-role", "3", "encodr"], "got \"encodr\" (did you mean 'encoder'?)"),
+                (["re-role", "3", "encoder,decoder"], "expected what a pool of A10 hosts: decoder or dit or encoder"),
+                (["explain", "nobody"], "there is no such request")]:
+            with self.subTest(" ".join(arguments)):
+                done = subprocess.run([PROGRAM, "ctl", self.live.url, *arguments], capture_output=True, text=True,
+                                      timeout=60)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn(because, done.stderr)
+                self.assertEqual((done.stdout, done.stderr.count("\n")), ("", 1))
 
     def test_content_type(self):
         status, _, answer = self.live.ask("POST", "/v1/images/generations", b'{"prompt": "a"}',
