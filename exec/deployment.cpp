@@ -52,8 +52,7 @@ EmulatedCosts emulated_costs(const Deployment& deployment, PoolId role, double s
   costs.seed = deployment.scenario.seed;
   costs.load = hosted.load;
   costs.speed = speed;
-  for (const StageNode& node : deployment.setup.graph.nodes)
-    costs.last.push_back(node.before.empty());
+  costs.nodes = deployment.setup.graph.nodes;
   return costs;
 }
 

@@ -43,6 +43,7 @@ struct LoadResult {
 /// One request's part of a batch.
 struct MemberJob {
   std::shared_ptr<const scheduler::RequestBody> request;  ///< prompt, noise_seed, shape, guidance
+  std::uint64_t number = 1;  ///< of the request: 1, 2, ... as they came
   /// By predecessor, in the order of StageNode::after; a source stage gets the request's own input
   /// or nothing. None when resumed: a state holds all that resuming needs.
   std::vector<Buffer> inputs;

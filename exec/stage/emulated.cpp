@@ -9,6 +9,7 @@
 #include "base/check.hpp"
 #include "base/random.hpp"
 #include "exec/stage/picture.hpp"
+#include "predictor/service_draw.hpp"
 
 namespace disagfusion::exec {
 namespace {
@@ -101,15 +102,9 @@ class EmulatedBackend final : public StageBackend {
     life_->timer.cancel();
   }
 
-  void load(LoadRequest request, std::function<void(LoadResult)> done) override {
+  void load(LoadRequest, std::function<void(LoadResult)> done) override {
     DF_CHECK(!job_);
-    double bytes = 0;
-    (void)request;
-    after(costs_.load, [done = std::move(done), bytes] {
-      LoadResult result;
-      result.peak_bytes = static_cast<std::uint64_t>(bytes);
-      done(result);
-    });
+    after(costs_.load, [done = std::move(done)] { done({}); });
   }
 
   void unload(std::function<void()> done) override {
@@ -179,22 +174,13 @@ class EmulatedBackend final : public StageBackend {
     step_ns_ = estimate.per_step_s * 1e9 * factor;
   }
 
-  /// The luck of a batch: a factor of mean 1 by its first member's body and stage.
+  /// The luck of a batch: its first member's, the same as in the simulator.
   [[nodiscard]] double draw_factor(const predictor::Estimate& estimate) const {
     if (estimate.distribution == Distribution::constant) return 1;
-    RandomStream stream(costs_.seed, Purpose::service, digest_of(*job_, job_->members.front()),
-                        job_->node.value);
-    switch (estimate.distribution) {
-      case Distribution::exponential:
-        return stream.exponential(1);
-      case Distribution::lognormal:
-        return LognormalDistribution(1, estimate.cv)(stream);
-      case Distribution::gamma:
-        return GammaDistribution(1, estimate.cv)(stream);
-      case Distribution::constant:
-        break;
-    }
-    return 1;
+    const std::uint64_t index = job_->members.front().number - 1;
+    return predictor::service_factor(estimate, costs_.seed, index,
+                                     costs_.nodes[job_->node.index()].stage,
+                                     predictor::service_bits(costs_.seed, index));
   }
 
   void wait_until(std::uint32_t step) {
@@ -227,7 +213,7 @@ class EmulatedBackend final : public StageBackend {
     if (preempted) {
       result.kind = MemberResult::Kind::state;
       result.bytes = Buffer::of(text_of(digest));
-    } else if (costs_.last_stage_of(job.node)) {
+    } else if (costs_.nodes[job.node.index()].before.empty()) {
       result.bytes = Buffer::of(pictures(digest, std::max(1U, member.request->shape.images)));
     } else {
       result.bytes = Buffer::of(bytes_from(digest, std::min(kLargestOutput, claimed)));

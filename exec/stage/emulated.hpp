@@ -19,15 +19,15 @@ struct EmulatedCosts {
   std::uint32_t degree = 1;
   bool offload = false;
   std::string dtype = "bf16";
-  std::uint64_t seed = 0;  ///< of the draws where a cost has a distribution
-  Duration load;           ///< how long loading takes
-  double speed = 1;        ///< so many seconds pass in one
-  bool last_stage_of(NodeId node) const { return node.index() < last.size() && last[node.index()]; }
-  std::vector<bool> last;  ///< by NodeId: no successor, gives pictures
+  std::uint64_t seed = 0;        ///< of the draws where a cost has a distribution
+  Duration load;                 ///< how long loading takes
+  double speed = 1;              ///< so many seconds pass in one
+  std::vector<StageNode> nodes;  ///< by NodeId: StageGraph::nodes
 };
 
 /// A batch takes the expected seconds of its shape, steps and members (constant costs: exactly
-/// those; distributions: one draw a batch), measured in the scenario's time. Outputs are small
+/// those; distributions: the draw that the
+/// simulator makes for its first member), measured in the scenario's time. Outputs are small
 /// bytes that depend on the request's body and on the inputs alone, so that the same picture comes
 /// out whatever happened on the way. All callbacks run on `executor`, which the caller runs with
 /// one thread.

@@ -221,6 +221,7 @@ BatchJob Instance::job_of(const RunQueue::Entry& entry) const {
 MemberJob Instance::job_of(const CommandMember& member, const Batch& batch) const {
   MemberJob job;
   job.request = member.body;
+  job.number = member.keys.request.generation;
   for (const scheduler::BatchInput& input : member.inputs) {
     Buffer bytes;
     if (const auto arrived = batch.arrived.find(input.handle); arrived != batch.arrived.end()) {

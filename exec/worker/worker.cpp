@@ -161,7 +161,10 @@ class WorkerProcess {
       co_return false;
     }
     const PoolId role{static_cast<std::uint16_t>(word.pool())};
-    if (word.load_now()) self->instance_->load(role);
+    // The initial fleet is ready at 0, as in the simulator; real weights have to be read.
+    const bool ready = self->key_.incarnation == 1 && word.backend() == "emulated";
+    if (word.load_now() && ready) self->instance_->host(role);
+    if (word.load_now() && !ready) self->instance_->load(role);
     co_return true;
   }
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <set>
 
 #include "base/scenario_reader.hpp"
 #include "exec/deployment.hpp"
@@ -15,6 +16,7 @@
 #include "exec/stage/emulated.hpp"
 #include "exec/stage/module.hpp"
 #include "exec/stage/picture.hpp"
+#include "predictor/service_draw.hpp"
 
 namespace disagfusion::exec {
 namespace {
@@ -34,7 +36,7 @@ fleet:
     - {stages: [decoder], gpu: A10, count: 1}
 costs:
   - {stage: dit, fixed: 0.0, per_step: 0.004}
-  - {stage: decoder, seconds: 0.001}
+  - {stage: decoder, seconds: 0.01, distribution: exponential}
 )";
 
 class Emulated : public ::testing::Test {
@@ -92,6 +94,24 @@ TEST_F(Emulated, TakesAsLongAsTheTruthSays) {
   EXPECT_EQ(result.steps_done, 10U);
   EXPECT_GE(result.compute.seconds(), 0.04);
   EXPECT_EQ(result.members[0].stands_for, 64000U);
+}
+
+TEST_F(Emulated, DrawsWhatTheSimulatorDrawsForTheSameRequestAndStage) {
+  std::set<double> factors;
+  for (const std::uint64_t number : {1U, 2U, 3U, 4U, 5U, 6U, 7U, 8U}) {
+    BatchJob one = job(NodeId{1}, 1, "in");
+    one.members[0].number = number;
+    predictor::Query query;
+    query.node = NodeId{1};
+    query.gpu = GpuTypeId{0};
+    query.shape = one.members[0].request->shape;
+    const double factor = predictor::service_factor(
+        deployment_->truth->estimate(query), deployment_->scenario.seed, number - 1, 1,
+        predictor::service_bits(deployment_->scenario.seed, number - 1));
+    factors.insert(factor);
+    EXPECT_GE(compute(std::move(one)).compute.seconds(), 0.01 * factor - 1e-6) << number;
+  }
+  EXPECT_EQ(factors.size(), 8U);
 }
 
 TEST_F(Emulated, OutputsDependOnSeedAndInputsAlone) {
