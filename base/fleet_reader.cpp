@@ -198,13 +198,15 @@ void check_fit(const FleetSpec& fleet, const ConfigNode& list, Problems& problem
   }
 }
 
+/// A stage is known by its weights: a pool of one model's serves every other with the same ones.
 void check_hosted(MapReader& fleet_map, const FleetSpec& fleet, const KnownNames& known) {
-  std::vector<bool> hosted(known.stages().size(), false);
+  const StageGraph graph = make_stage_graph(known.models());
+  std::vector<bool> hosted(graph.weights.size(), false);
   for (const PoolSpec& pool : fleet.pools)
     for (const StageRef& ref : pool.stages)
-      for (const NodeId node : ref.nodes) hosted[node.index()] = true;
-  for (std::size_t i = 0; i < hosted.size(); ++i)
-    if (!hosted[i])
+      for (const NodeId node : ref.nodes) hosted[graph.nodes[node.index()].weights.index()] = true;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i)
+    if (!hosted[graph.nodes[i].weights.index()])
       fleet_map.wrong("pools", "a pool for every stage",
                       "none for " + known.stages().name(NodeId(static_cast<std::uint16_t>(i))));
 }

@@ -87,7 +87,9 @@ RunSummary Recorder::finish(TimePoint end_point, const scheduler::Scheduler& sch
     summary.scaling.push_back({decision.at.seconds(), decision.action, decision.instance.value,
                                decision.from, decision.to, decision.why});
   }
-  summary.stability = judge(end, summary.stability_why);
+  summary.stability_why = stage_without_instances(scheduler);
+  summary.stability =
+      summary.stability_why.empty() ? judge(end, summary.stability_why) : Stability::overloaded;
   summary.warmup_removed = counts_.offered - measured_offered_;
   summary.stale_events = scheduler.counters().stale_events;
   summary.retries = scheduler.counters().retries;
@@ -162,6 +164,32 @@ void Recorder::summarize_cost(RunSummary& summary) const {
   } else {
     summary.usd_why = "no price is known for GPU type " + unknown;
   }
+}
+
+/// Why requests that did not complete never can: a stage of theirs has lost its instances for good.
+/// Empty where that is not so.
+std::string Recorder::stage_without_instances(const scheduler::Scheduler& scheduler) const {
+  const std::uint64_t stuck = counts_.in_flight + counts_.timed_out + counts_.failed;
+  if (stuck == 0) return {};
+  std::vector<bool> hosted(setup_.graph.weights.size(), false);
+  for (const scheduler::InstanceView& instance : scheduler.instances()) {
+    const std::string_view state = instance.state;
+    const bool repaired =
+        std::any_of(scenario_.faults.begin(), scenario_.faults.end(), [&](const FaultSpec& fault) {
+          return fault.instance == instance.key.id.value && fault.repair.has_value();
+        });
+    if (state == "off" || state == "stopping" || (state == "lost" && !repaired)) continue;
+    for (const WeightsId stage : setup_.roles[instance.role.index()].stages) {
+      hosted[stage.index()] = true;
+    }
+  }
+  for (std::size_t n = 0; n < setup_.graph.nodes.size(); ++n) {
+    const StageNode& node = setup_.graph.nodes[n];
+    if (hosted[node.weights.index()] || offered_of_model_[node.model.index()] == 0) continue;
+    return fmt::format("stage {} has no instance left; {} requests did not complete",
+                       setup_.graph.node_names[n], stuck);
+  }
+  return {};
 }
 
 /// The rule of docs/models/statistics.md.

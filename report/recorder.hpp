@@ -169,6 +169,7 @@ class Recorder {
     const std::int64_t first = from > warmup_ ? from : warmup_;
     return to > first ? to - first : 0;
   }
+  std::string stage_without_instances(const scheduler::Scheduler& scheduler) const;
   Stability judge(std::int64_t end, std::string& why) const;
   void summarize_stages(RunSummary& summary, std::int64_t end) const;
   void summarize_cost(RunSummary& summary) const;

@@ -15,7 +15,7 @@ enum class ActionKind : std::uint8_t {
   reject,       ///< request, why, at = retry after (relative ns)
   end_request,  ///< request, state, why, handle (the first output at the controller, or none)
   // commands: `command` is their id
-  enqueue,   ///< instance, weights, node, members, inputs, first_step, last_step, place
+  enqueue,   ///< instance, weights, node, members, inputs, first_step, last_step, order
   extend,    ///< target = the enqueue; members, inputs
   revoke,    ///< target = the enqueue; request, or all when request is none
   preempt,   ///< target = the enqueue: stop at the next step; members: .state = the handle that
@@ -84,9 +84,11 @@ struct alignas(16) Action {
   HandleKey handle;
   std::uint32_t first_member = 0, members = 0;  ///< in ActionBuffer::members
   std::uint32_t first_step = 0, last_step = 0;  ///< [first, last)
-  std::uint32_t place = 0;  ///< enqueue: position in the run queue, 0 is next to start
   std::uint32_t output_transfers =
-      0;                    ///< enqueue: how many transfers free the output slot, kTold: by word
+      0;  ///< enqueue: how many transfers free the output slot, kTold: by word
+  /// enqueue: the place in the run queue, among entries of this stage: smaller is earlier, an equal
+  /// one later. A rank and no position, as the queue moves on while word of it travels.
+  std::int64_t order = 0;
   std::uint64_t bytes = 0;  ///< transfer
   TimePoint at;             ///< arm_timer; reject: retry after
 };

@@ -61,8 +61,9 @@ DF_INLINE std::uint64_t fold(const Action& x, std::uint64_t hash) {
                    x.command.id,
                    word(x.instance),
                    pair(x.first_step, x.last_step),
-                   pair(x.place, x.output_transfers),
-                   pair(x.members, pair16(x.weights, x.node))}
+                   static_cast<std::uint64_t>(x.order),
+                   pair(x.members, pair16(x.weights, x.node)),
+                   x.output_transfers}
           .folded_into(hash);
     case ActionKind::extend:
       return Words{small, x.command.id, x.target.id, pair(x.target.slot, x.members)}.folded_into(

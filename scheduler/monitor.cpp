@@ -16,6 +16,7 @@ constexpr const char* kBadMember = "it names a request that the batch does not h
 ProtocolMonitor::ProtocolMonitor(const Setup& setup)
     : instances_(setup.instances.size() + 1),
       weights_(std::max<std::size_t>(1, setup.graph.weights.size())),
+      models_(setup.graph.model_names.size()),
       initial_instances_(setup.instances.size()) {
   for (const StageNode& node : setup.graph.nodes) {
     stage_of_.push_back(node.stage);
@@ -153,6 +154,7 @@ DF_INLINE const char* ProtocolMonitor::explain_arrived(const Event& event) {
     return "the request's generation is not the low half of its number";
   }
   if (event.body == nullptr) return "the request has no body";
+  if (event.body->model.index() >= models_) return "there is no such model";
   last_request_ = event.number;
   Request& request = requests_.at_slot(event.request.slot);
   if (request.state == RequestState::arrived || request.state == RequestState::admitted) {

@@ -235,6 +235,7 @@ class ProtocolMonitor {
   std::vector<std::uint8_t> hosts_;       ///< by PoolId x WeightsId
   std::vector<std::uint32_t> max_batch_;  ///< by PoolId
   std::size_t stages_ = 1, weights_ = 1;  ///< widths of attempts_ and hosts_
+  std::size_t models_ = 0;
   std::size_t initial_instances_ = 0;
   std::uint32_t free_member_ = kNil;
   std::uint32_t epoch_ = 0;

@@ -98,24 +98,37 @@ DF_INLINE void RunQueue::append_members(Entry& entry, const Action& action,
 }
 
 bool RunQueue::enqueue(const Action& action, const ActionBuffer& buffer) {
-  if (!hosts(action.weights)) return false;
+  const auto hosted = std::find(hosted_.begin(), hosted_.end(), action.weights);
+  if (hosted == hosted_.end()) return false;
   const std::uint32_t index = take();
   Entry& entry = pool_[index];
   entry.command = action.command;
   entry.weights = action.weights;
   entry.node = action.node;
+  entry.rank = static_cast<std::uint32_t>(hosted - hosted_.begin());
+  entry.order = action.order;
   entry.first_step = action.first_step;
   entry.last_step = action.last_step;
   entry.output_transfers = action.output_transfers;
   entry.members.clear();
   entry.awaited.clear();
   append_members(entry, action, buffer);
-  if (action.place >= order_.size()) {
+  insert(index);
+  return true;
+}
+
+DF_INLINE void RunQueue::insert(std::uint32_t index) {
+  const Entry& entry = pool_[index];
+  const auto earlier = [&](const Entry& other) {
+    return entry.rank < other.rank || (entry.rank == other.rank && entry.order < other.order);
+  };
+  std::size_t place = order_.size();
+  while (place > 0 && earlier(pool_[order_[place - 1]])) --place;
+  if (place == order_.size()) {
     append(order_, index);
   } else {
-    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(action.place), index);
+    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(place), index);
   }
-  return true;
 }
 
 bool RunQueue::extend(const Action& action, const ActionBuffer& buffer) {

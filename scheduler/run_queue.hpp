@@ -67,6 +67,8 @@ class RunQueue {
     CommandKey command;
     WeightsId weights;
     NodeId node;
+    std::uint32_t rank = 0;  ///< of the stage among the hosted ones: the first is served first
+    std::int64_t order = 0;  ///< among entries of one stage
     std::uint32_t first_step = 0, last_step = 0;
     std::uint32_t output_transfers = 0;
     std::vector<BatchMember> members;
@@ -74,13 +76,14 @@ class RunQueue {
   };
   enum class Revoked : std::uint8_t { too_late, member, all };
 
-  /// Takes a role: the stages that may be enqueued, and output slots per stage (0: sync handoff).
-  /// What waited or was outstanding is forgotten.
+  /// Takes a role: the stages that may be enqueued, the first served first, and output slots per
+  /// stage (0: sync handoff). What waited or was outstanding is forgotten.
   void host(std::span<const WeightsId> stages, std::uint32_t output_slots);
   /// No role; refuses every enqueue.
   void unhost() { host({}, kUnlimited); }
 
-  /// Puts the batch of an enqueue action at its place. False: this stage is not hosted.
+  /// Puts the batch of an enqueue action at its place: by stage, then by order, then as they come.
+  /// False: this stage is not hosted.
   [[nodiscard]] bool enqueue(const Action& action, const ActionBuffer& buffer);
   /// Adds the members of an extend action; its output_transfers come on top of the batch's. False:
   /// too late, the batch has started or is gone.
@@ -170,6 +173,7 @@ class RunQueue {
     return kNowhere;
   }
   void append_members(Entry& entry, const Action& action, const ActionBuffer& buffer);
+  void insert(std::uint32_t index);
   void remove(std::size_t place);
   std::uint32_t take();
 

@@ -311,8 +311,8 @@ std::string TextWriter::action(const ActionBuffer& buffer, const Action& x) cons
 
 void TextWriter::write_enqueue(std::string& out, const ActionBuffer& buffer,
                                const Action& action) const {
-  add(out, " {} on {} place {} steps {}-{}", named(stages_, action.node, "stage"),
-      text(action.instance), action.place, action.first_step, action.last_step);
+  add(out, " {} on {} order {} steps {}-{}", named(stages_, action.node, "stage"),
+      text(action.instance), seconds_text(action.order), action.first_step, action.last_step);
   if (action.output_transfers == kTold) {
     out += " slot freed by word";
   } else if (action.output_transfers != 0) {

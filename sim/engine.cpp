@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "base/config_node.hpp"
 #include "base/random.hpp"
 #include "predictor/belief.hpp"
 #include "report/recorder.hpp"
@@ -42,6 +43,31 @@ class Rows final : public report::RowSink {
 /// Timers that fire without anything else happening mean that nothing will happen any more.
 constexpr std::uint64_t kIdleTimers = 100'000;
 constexpr std::uint64_t kProgressEvery = 1U << 16U;
+
+/// A closed loop that only time ends, while requests end at the instant they come (rejected, or
+/// served in no time), issues for ever. True once that has gone on for too long to be anything
+/// else.
+class StandingClock {
+ public:
+  StandingClock(const Scenario& scenario, const RunLimits& limits) {
+    const bool counted = limits.arrivals ? limits.arrivals->requests.has_value()
+                                         : scenario.workload.requests.has_value();
+    if (scenario.workload.closed_loop_concurrency && !counted)
+      most_ = *scenario.workload.closed_loop_concurrency + kMostAtOnce;
+  }
+  bool stands(TimePoint now) {
+    if (now != since_) {
+      since_ = now;
+      arrivals_ = 0;
+    }
+    return most_ > 0 && ++arrivals_ > most_;
+  }
+
+ private:
+  static constexpr std::uint64_t kMostAtOnce = 100'000;
+  TimePoint since_;
+  std::uint64_t arrivals_ = 0, most_ = 0;
+};
 
 std::vector<std::string> general_limits(const Scenario& scenario) {
   std::vector<std::string> notes(scenario.not_modelled);
@@ -114,10 +140,20 @@ Result<report::RunSummary> Simulation::run(std::uint64_t seed, const Watchers& w
 
   scheduler::ActionBuffer buffer;
   std::uint64_t idle_timers = 0, arrived = 0;
+  StandingClock clock(*scenario_, limits);
   while (world.next()) {
     const scheduler::Event& event = world.event();
     if (event.kind == scheduler::EventKind::request_arrived) {
       ++arrived;
+      if (clock.stands(world.now())) {
+        return fail(problem_at(
+            scenario_->workload.place,
+            "requests: how many, or a closed loop whose requests take time",
+            fmt::format(
+                "requests that end at the instant they come, for ever at {} s (rejected, or "
+                "served in 0 s)",
+                world.now().seconds())));
+      }
       if (rows) rows->keep(event.request, world.arrived());
     }
     idle_timers = event.kind == scheduler::EventKind::timer ? idle_timers + 1 : 0;

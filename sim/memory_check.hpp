@@ -16,8 +16,10 @@ namespace disagfusion::sim {
 ///
 ///   sum of resident weights of the hosted stages + largest activations  <=  memory of the GPU
 ///
-/// Fails with one Problem a pool. Else sentences on GPU types without a stated memory, for
-/// `not_modelled`; of models without an architecture CostModel::not_modelled() says so.
+/// Fails with one Problem a pool. A pool that fits only with its weights streamed from host memory
+/// and whose `costs` name its GPU type is taken to stream them. Else sentences for `not_modelled`:
+/// on pools taken to stream and on GPU types without a stated memory; of models without an
+/// architecture CostModel::not_modelled() says so.
 Result<std::vector<std::string>> check_memory(const Scenario& scenario,
                                               const scheduler::Setup& setup,
                                               const predictor::CostModel& truth);

@@ -135,7 +135,7 @@ void to_wire(const Command& command, wire::Command& out) {
   out.set_pool(action.pool.value);
   out.set_first_step(action.first_step);
   out.set_last_step(action.last_step);
-  out.set_place(action.place);
+  out.set_order(action.order);
   out.set_output_transfers(action.output_transfers);
   out.set_bytes(action.bytes);
   out.set_source_port(command.source_port);
@@ -161,7 +161,7 @@ std::optional<Command> from_wire(const wire::Command& in, scheduler::InstanceKey
   }
   action.first_step = in.first_step();
   action.last_step = in.last_step();
-  action.place = in.place();
+  action.order = in.order();
   action.output_transfers = in.output_transfers();
   action.bytes = in.bytes();
   command.source_port = static_cast<std::uint16_t>(in.source_port());

@@ -52,7 +52,8 @@ struct Acceptance {
   bool accepts = false;
   bool idle = false;  ///< computes nothing, queues nothing: preferred to any slot
   std::uint32_t free_slots = 0;
-  TimePoint available_at;  ///< predicted end of everything it has
+  TimePoint available_at;     ///< predicted end of everything it has
+  std::uint32_t waiting = 0;  ///< push: bound to it beyond its free slots
 };
 
 struct RoutingQuestion {

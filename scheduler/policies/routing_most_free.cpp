@@ -1,9 +1,11 @@
-// An idle instance, else the one with the most free input slots; ties: the lowest instance. One bit
-// an instance in a two-level set for each number of free slots: finding the first costs a few
-// words.
+// An idle instance, else the one with the most free input slots, else (push only) the one to which
+// the fewest are bound; ties: the lowest instance. One bit an instance in a two-level set for each
+// number of free slots: finding the first costs a few words.
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <set>
+#include <utility>
 
 #include "scheduler/policies/registry.hpp"
 
@@ -57,11 +59,18 @@ class MostFreeRouting final : public RoutingPolicy {
     Stage& stage = stages_[id.index()];
     if (instance.index() >= stage.level_of.size()) {
       stage.level_of.resize(instance.index() + 1, kNoLevel);
+      stage.waiting_of.resize(instance.index() + 1, 0);
+    }
+    std::uint32_t& waiting = stage.waiting_of[instance.index()];
+    if (waiting != a.waiting) {
+      if (waiting > 0) stage.waiting.erase({waiting, instance.value});
+      if (a.waiting > 0) stage.waiting.insert({a.waiting, instance.value});
+      waiting = a.waiting;
     }
     std::uint8_t level = kNoLevel;
     if (a.idle) {
       level = kIdleLevel;
-    } else if (a.accepts) {
+    } else if (a.accepts && a.waiting == 0) {
       level = static_cast<std::uint8_t>(
           a.free_slots > kUnlimited / 2
               ? kMostSlots - std::min<std::uint32_t>(kMostSlots, kUnlimited - a.free_slots)
@@ -80,6 +89,7 @@ class MostFreeRouting final : public RoutingPolicy {
       const std::uint32_t first = stage.levels[static_cast<std::size_t>(level)].first();
       if (first != kNoSlot) return {InstanceId{first}, level == kIdleLevel};
     }
+    if (!stage.waiting.empty()) return {InstanceId{stage.waiting.begin()->second}, false};
     return {};
   }
 
@@ -89,7 +99,9 @@ class MostFreeRouting final : public RoutingPolicy {
   static constexpr std::uint8_t kNoLevel = 0xff;
   struct Stage {
     std::array<BitSet, kIdleLevel + 1> levels;
-    std::vector<std::uint8_t> level_of;  // by instance
+    std::vector<std::uint8_t> level_of;                         // by instance
+    std::vector<std::uint32_t> waiting_of;                      // by instance
+    std::set<std::pair<std::uint32_t, std::uint32_t>> waiting;  // how many, instance
   };
   std::vector<Stage> stages_;
 };

@@ -7,7 +7,7 @@ namespace disagfusion::scheduler {
 
 using Phase = StageRecord::Phase;
 
-DF_INLINE std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint32_t slot) {
+DF_INLINE void Scheduler::State::place_in_queue(Instance& in, std::uint32_t slot) {
   const Batch& batch = batches[slot];
   std::size_t place = in.queue.size();
   while (place > 0) {
@@ -22,7 +22,6 @@ DF_INLINE std::uint32_t Scheduler::State::place_in_queue(Instance& in, std::uint
   } else {
     in.queue.insert(in.queue.begin() + static_cast<std::ptrdiff_t>(place), slot);
   }
-  return static_cast<std::uint32_t>(place);
 }
 
 /// How the output slot of a batch comes free: by the end of so many transfers, or told.
@@ -74,7 +73,8 @@ void Scheduler::State::assign(Instance& in, std::uint8_t hosted,
   action.weights = weights;
   action.first_step = batch.first_step;
   action.last_step = batch.last_step;
-  action.place = place_in_queue(in, slot);
+  action.order = batch.queue_key;
+  place_in_queue(in, slot);
   if (limited) action.output_transfers = batch.told ? kTold : batch.counted_transfers;
   add_members(in, slot, entries, action);
   if (limit.largest_batch > entries.size()) {

@@ -43,10 +43,8 @@ void Scheduler::State::arrive(const Event& event) {
   }
   if (timeout) timers.set(request_timer(slot), now + *timeout);
   admit(slot);
-  const auto input_bytes = body.input_bytes > 0
-                               ? body.input_bytes
-                               : static_cast<std::uint64_t>(setup.input_bytes[body.model.index()]);
-  if (setup.transfers && input_bytes > 0) {
+  const double model_input = setup.input_bytes[body.model.index()];
+  if (setup.transfers && model_input > 0) {
     std::uint16_t sources = 0;
     for (std::uint16_t i = 0; i < stage_count(request.model); ++i) {
       if (stage(slot, i).missing == 0) ++sources;
@@ -55,7 +53,8 @@ void Scheduler::State::arrive(const Event& event) {
         new_handle(HandleRecord::Kind::input, instances[0], event.request, node_of(slot, 0));
     HandleRecord& handle = handles[request.input.slot];
     handle.phase = HandleRecord::Phase::held;
-    handle.bytes = input_bytes;
+    handle.bytes =
+        body.input_bytes > 0 ? body.input_bytes : static_cast<std::uint64_t>(model_input);
     handle.consumers = sources;
   }
   NodeId node = node_of(slot, 0);
@@ -225,8 +224,10 @@ void Scheduler::State::end(std::uint32_t slot, EndState state, Why why) {
 }
 
 bool Scheduler::State::charge_retry(std::uint32_t slot) {
-  ++counters.retries;
-  if (++requests[slot].retries <= setup.max_retries) return true;
+  if (++requests[slot].retries <= setup.max_retries) {
+    ++counters.retries;
+    return true;
+  }
   end(slot, EndState::failed, Why::too_many_retries);
   return false;
 }
@@ -315,6 +316,8 @@ void Scheduler::State::restore(std::uint32_t slot) {
       record.phase = Phase::waiting;
     }
     record.missing = missing;
+    // What was ready before its attempt was lost has been so since.
+    if (missing == 0 && record.attempt > 0) record.keep_ready = true;
     if (missing > 0) {
       for (const NodeId before : info.after) park(stage(slot, position_of(before)).output);
     }

@@ -152,6 +152,7 @@ struct Scheduler::State {
       // Push: whoever is ready can be bound to; what waits for it counts.
       const auto bound = static_cast<std::uint32_t>(in.bound[hosted].size());
       a.idle = a.idle && bound == 0;
+      a.waiting = bound > a.free_slots ? bound - a.free_slots : 0;
       a.free_slots = a.free_slots > bound ? a.free_slots - bound : 0;
       a.accepts = true;
     }
@@ -204,7 +205,7 @@ struct Scheduler::State {
   void add_input(const Instance& in, std::uint32_t batch_slot, std::uint32_t request,
                  StageRecord& record, HandleKey handle);
   void note_bound(const Instance& in, const StageRecord& consumer, const NodeFacts& known);
-  std::uint32_t place_in_queue(Instance& in, std::uint32_t batch_slot);
+  void place_in_queue(Instance& in, std::uint32_t batch_slot);
 
   // ---- batches.cpp
   void batch_started(const Event& event);

@@ -334,7 +334,10 @@ World::RequestKey World::open_request() {
 }
 
 bool World::arrival_due() {
-  if (!pending_.empty()) {
+  // A closed loop's first requests come before those that follow ended ones at the same instant.
+  const bool first =
+      arrival_known_ && !pending_.empty() && upcoming().index < pending_.front().index;
+  if (!pending_.empty() && !first) {
     present() = pending_.front();
     pending_.pop();
     set_arrival();
@@ -354,8 +357,7 @@ bool World::arrival_due() {
   body_.prompt = present().prompt;
   body_.prompt_hash = present().prompt_hash;
   body_.prompt_tokens = present().prompt_tokens.value_or(0);
-  const double model_input = scenario_.models[present().model.index()].input_bytes.value_or(0);
-  body_.input_bytes = present().input_bytes.value_or(static_cast<std::uint64_t>(model_input));
+  body_.input_bytes = present().input_bytes.value_or(0);
   body_.noise_seed = present().index;
   if (present().cancel_after) {
     if (cancel_keys_.size() <= key.slot) cancel_keys_.resize(key.slot + 1UL);

@@ -84,7 +84,7 @@ Command command_sample() {
   action.weights = WeightsId{2};
   action.first_step = 1;
   action.last_step = 5;
-  action.place = 6;
+  action.order = -6;
   action.output_transfers = scheduler::kTold;
   CommandMember member;
   member.keys.request = {8, 9};

@@ -29,7 +29,7 @@ Action full(ActionKind kind) {
   x.handle = {15, 16};
   x.first_step = 17;
   x.last_step = 18;
-  x.place = 19;
+  x.order = 19;
   x.output_transfers = 20;
   x.bytes = 21;
   x.at = TimePoint{22};
@@ -47,7 +47,7 @@ TEST(DecisionHash, ValuesArePinned) {
       0x19c20b9063917d7aU,  // admit
       0x4063e505cf3fb100U,  // reject
       0x3e071d663779eb93U,  // end_request
-      0x577560e18ae03bdcU,  // enqueue
+      0xee538f371f30d3dfU,  // enqueue
       0xd1b78a682b44fb47U,  // extend
       0x5ee37e1e16ff99c2U,  // revoke
       0xc519c100b7007719U,  // preempt
@@ -105,7 +105,7 @@ std::size_t fields_that_count(ActionKind kind) {
       [](Action& x) { ++x.handle.generation; },
       [](Action& x) { ++x.first_step; },
       [](Action& x) { ++x.last_step; },
-      [](Action& x) { ++x.place; },
+      [](Action& x) { ++x.order; },
       [](Action& x) { ++x.output_transfers; },
       [](Action& x) { ++x.bytes; },
       [](Action& x) { ++x.at.ns; },

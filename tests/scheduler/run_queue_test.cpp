@@ -44,11 +44,11 @@ struct Script {
     return buffer.actions.back();
   }
   bool enqueue(std::uint32_t id, WeightsId stage, const std::vector<std::uint32_t>& requests,
-               std::uint32_t inputs = 0, std::uint32_t place = 100, std::uint32_t transfers = 1) {
+               std::uint32_t inputs = 0, std::int64_t order = 100, std::uint32_t transfers = 1) {
     Action& a = action(ActionKind::enqueue, requests, inputs);
     a.command = command(id);
     a.weights = stage;
-    a.place = place;
+    a.order = order;
     a.output_transfers = transfers;
     return queue.enqueue(a, buffer);
   }
@@ -66,17 +66,33 @@ struct Script {
   }
 };
 
-TEST(RunQueue, StartsInTheOrderOfPlaces) {
+TEST(RunQueue, StartsByStageThenByOrderThenAsTheyCome) {
   Script s;
-  ASSERT_TRUE(s.enqueue(1, kDit, {1}));
-  ASSERT_TRUE(s.enqueue(2, kDit, {2}));
-  ASSERT_TRUE(s.enqueue(3, kDecoder, {3}, 0, 0));
-  EXPECT_EQ(s.next(), 3U);
+  ASSERT_TRUE(s.enqueue(1, kDecoder, {1}, 0, 3));
+  ASSERT_TRUE(s.enqueue(2, kDit, {2}, 0, 7));
+  ASSERT_TRUE(s.enqueue(3, kDit, {3}, 0, 7));
+  ASSERT_TRUE(s.enqueue(4, kDit, {4}, 0, 5));
+  ASSERT_TRUE(s.enqueue(5, kDecoder, {5}, 0, 2));
+  EXPECT_EQ(s.next(), 4U);
   s.queue.start();
   EXPECT_EQ(s.next(), 0U);  // one at a time
-  EXPECT_EQ(s.queue.running()->command, command(3));
+  EXPECT_EQ(s.queue.running()->command, command(4));
   s.queue.finish();
-  EXPECT_EQ(s.next(), 1U);
+  for (const std::uint32_t expected : {2U, 3U, 5U, 1U}) {
+    EXPECT_EQ(s.next(), expected);
+    s.queue.start();
+    s.queue.finish();
+  }
+}
+
+TEST(RunQueue, AnOrderStaysRightThoughTheQueueMovedOnWhileTheEnqueueTravelled) {
+  Script s;
+  ASSERT_TRUE(s.enqueue(1, kDit, {1}, 0, 1));
+  ASSERT_TRUE(s.enqueue(2, kDit, {2}, 0, 3));
+  s.queue.start();
+  ASSERT_TRUE(s.enqueue(3, kDit, {3}, 0, 2));  // by one who still counts the first as waiting
+  s.queue.finish();
+  EXPECT_EQ(s.next(), 3U);
 }
 
 TEST(RunQueue, RefusesWhatItDoesNotHost) {

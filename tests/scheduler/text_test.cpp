@@ -40,9 +40,9 @@ TEST(Text, NonsenseIsWrittenToo) {
   ActionBuffer buffer;
   Action action;
   action.kind = ActionKind::enqueue;
-  EXPECT_EQ(text.action(buffer, action), "enqueue no stage on controller place 0 steps 0-0");
+  EXPECT_EQ(text.action(buffer, action), "enqueue no stage on controller order 0 steps 0-0");
   action.node = NodeId{40};
-  EXPECT_EQ(text.action(buffer, action), "enqueue stage#40 on controller place 0 steps 0-0");
+  EXPECT_EQ(text.action(buffer, action), "enqueue stage#40 on controller order 0 steps 0-0");
 }
 
 TEST(Text, LongAndUnprintableTextsAreCutAndEscaped) {

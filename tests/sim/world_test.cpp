@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -267,6 +270,141 @@ workload: {arrivals: {process: burst}, requests: 1}
   EXPECT_NE(problem.find("at most 24"), std::string::npos) << problem;
   EXPECT_NE(problem.find("weights"), std::string::npos) << problem;
   EXPECT_NE(problem.find("test.yaml:6"), std::string::npos) << problem;
+}
+
+TEST(World, WeightsOfMeasuredStagesThatDoNotFitAreTakenToBeStreamed) {
+  const auto prepared = [](const std::string& costs) {
+    return Simulation::prepare(testing::scenario_of(
+        "models: [wan2.2-i2v-a14b]\n"
+        "workload: {arrivals: {process: burst}, requests: 1, mix: [{model: wan2.2-i2v-a14b, "
+        "width: 832, height: 480, frames: 81, steps: 4}]}\n"
+        "fleet: {gpus: {A10: 1, H100-SXM: 1}, pools: [{stages: [dit], gpu: A10}, "
+        "{stages: [encoder, decoder], gpu: H100-SXM}]}\n"
+        "costs: [" +
+        costs + "]\n"));
+  };
+  const auto measured = prepared("{stage: dit, gpu: A10, steps: 4, seconds: 74.2}");
+  ASSERT_TRUE(measured) << testing::text_of(measured.error());
+  const auto& notes = measured->not_modelled();
+  EXPECT_TRUE(std::any_of(notes.begin(), notes.end(), [](const std::string& note) {
+    return note.find("dit on A10") != std::string::npos &&
+           note.find("streamed from host memory") != std::string::npos;
+  }));
+  // Nobody measured there: an error with the numbers and the way out.
+  for (const char* costs :
+       {"{stage: dit, seconds: 74.2}", "{stage: dit, gpu: A10, steps: 50, seconds: 900}"}) {
+    const auto refused = prepared(costs);
+    ASSERT_FALSE(refused) << costs;
+    EXPECT_NE(testing::text_of(refused.error()).find("at most 24.0 GB on a A10"),
+              std::string::npos);
+    EXPECT_NE(testing::text_of(refused.error()).find("with offload: true"), std::string::npos);
+  }
+}
+
+TEST(World, FifoHoldsInTheRunQueueOfAnInstanceThatHostsTwoSources) {
+  const Simulation simulation = testing::simulation_of(
+      "models: [{name: m, stages: [{name: t}, {name: i}, {name: d, after: [t, i]}]}]\n"
+      "workload: {arrivals: {process: burst}, requests: 5}\n"
+      "fleet: {gpus: {A10: 2}, pools: [{stages: [t, i], gpu: A10}, {stages: [d], gpu: A10}]}\n"
+      "network: {latency: 1 ms}\n"
+      "costs: [{seconds: 1}]\n");
+  std::vector<double> starts;  // of t, in the order in which the requests end
+  Watchers watchers;
+  watchers.ended = [&](const traces::RequestRow& row) {
+    starts.push_back(row.stages[0].start->seconds());
+  };
+  ASSERT_TRUE(simulation.run(0, watchers));
+  EXPECT_EQ(starts, (std::vector<double>{0, 1, 2, 3, 4}));
+}
+
+TEST(World, InputsCostATransferOnlyWhereTheModelNamesThem) {
+  const std::string trace = ::testing::TempDir() + "inputs_of_a_trace.csv";
+  std::ofstream(trace) << "arrival_s,input_bytes\n0,5000000\n";
+  const auto latency = [&](const std::string& input) {
+    const auto run = run_of("models: [{name: m, " + input + "stages: [{name: a}]}]\n" +
+                            "workload: {trace: " + trace + "}\n" +
+                            "fleet: {gpus: {A10: 1}, pools: [{stages: [a], gpu: A10}]}\n"
+                            "network: {bandwidth: 1 MB/s}\n"
+                            "costs: [{seconds: 1}]\n");
+    return run.latency_mean.value.value_or(-1);
+  };
+  EXPECT_NEAR(latency(""), 1, 1e-9);
+  EXPECT_NEAR(latency("input: 1 MB, "), 1 + 5, 1e-6);  // the request's own size, not the model's
+}
+
+TEST(World, AStageWithoutInstancesIsNeverCalledStable) {
+  const std::string model =
+      "models: [{name: m, stages: [{name: a}, {name: b, after: [a]}]}]\n"
+      "workload: {arrivals: {process: deterministic, rate: 1 /s}, requests: 12}\n"
+      "fleet: {gpus: {A10: 4}, pools: [{stages: [a], gpu: A10, count: 3}, "
+      "{stages: [b], gpu: A10}]}\n"
+      "costs: [{stage: a, seconds: 1}, {stage: b, seconds: 0.5}]\n";
+  for (const std::string rest : {"", "timeouts: {request: 60 s}\n"}) {
+    const auto dead = run_of(model + "faults: [{at: 4 s, instance: 4, kind: crash}]\n" + rest);
+    EXPECT_EQ(dead.stability, report::Stability::overloaded);
+    EXPECT_EQ(dead.stability_why.find("stage b has no instance left; "), 0U) << dead.stability_why;
+  }
+  const auto repaired =
+      run_of(model + "faults: [{at: 4 s, instance: 4, kind: crash, repair: 1 s}]\n");
+  EXPECT_EQ(repaired.requests.completed, 12U);
+  EXPECT_EQ(repaired.stability, report::Stability::stable) << repaired.stability_why;
+}
+
+TEST(World, APoolOfOneModelsStageServesEveryStageWithTheSameWeights) {
+  const auto run = run_of(
+      "models:\n"
+      "  - {name: x, stages: [{name: enc, weights: t5}, {name: dit, after: [enc]}]}\n"
+      "  - {name: y, stages: [{name: enc, weights: t5}, {name: dit, after: [enc]}]}\n"
+      "workload: {arrivals: {process: burst}, requests: 20, "
+      "mix: [{weight: 1, model: x}, {weight: 1, model: y}]}\n"
+      "fleet: {gpus: {A10: 2}, pools: [{stages: [x/enc], gpu: A10}, {stages: [dit], gpu: A10}]}\n"
+      "costs: [{seconds: 1}]\n");
+  EXPECT_EQ(run.requests.completed, 20U);
+}
+
+TEST(World, ALostAttemptKeepsItsPlaceInTheQueueAndOneRetryIsCounted) {
+  const auto of = [](int most) {
+    return run_of(
+        chain({{"a", "1", 1, "", ""}},
+              fmt::format("workload: {{arrivals: {{process: burst}}, requests: 3}}\n"
+                          "faults: [{{at: 0.5 s, instance: 1, kind: crash, repair: 1 s}}]\n"
+                          "retries: {{max: {}}}\n",
+                          most)));
+  };
+  EXPECT_EQ(of(1).retries, 1U);
+  EXPECT_EQ(of(1).requests.completed, 3U);
+  EXPECT_EQ(of(0).retries, 0U);
+  EXPECT_EQ(of(0).requests.failed, 1U);
+}
+
+TEST(World, AClosedLoopThatOnlyTimeEndsIsRefusedWhereNoTimePasses) {
+  const auto run = [](const std::string& rest) {
+    return testing::simulation_of(
+               "models: [{name: m, stages: [{name: a}]}]\n"
+               "fleet: {gpus: {A10: 1}, pools: [{stages: [a], gpu: A10}]}\n"
+               "costs: [{seconds: 1}]\n"
+               "workload: {closed_loop: {concurrency: 4}, duration: 10 s" +
+               rest)
+        .run(0);
+  };
+  const auto endless = run("}\npolicy: {admission: {name: bounded, waiting: 1}}\n");
+  ASSERT_FALSE(endless);
+  const std::string problem = testing::text_of(endless.error());
+  EXPECT_EQ(problem.find("test.yaml:4:11: workload: expected requests: how many"), 0U) << problem;
+  // Counted, or with room for all: it ends.
+  const auto counted = run(", requests: 50}\npolicy: {admission: {name: bounded, waiting: 1}}\n");
+  ASSERT_TRUE(counted);
+  EXPECT_EQ(counted->requests.offered, 50U);
+  const auto roomy = run("}\n");
+  ASSERT_TRUE(roomy);
+  EXPECT_EQ(roomy->requests.completed, 10U + 3U);
+}
+
+TEST(World, PushSpreadsABurstEvenlyWithMostFree) {
+  const auto run = run_of(chain({{"a", "1", 3, "", ""}},
+                                "workload: {arrivals: {process: burst}, requests: 12}\n"
+                                "policy: {dispatch: push, routing: most-free}\n"));
+  EXPECT_DOUBLE_EQ(*run.makespan_s, 4);
 }
 
 TEST(World, AnOverloadedShortRunIsNotCalledStable) {

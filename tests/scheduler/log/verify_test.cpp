@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -174,6 +176,36 @@ TEST_F(Verify, AnEventThatNobodyExplainsIsTold) {
   EXPECT_EQ(report.mismatch->event, "0.000000000 instance_ready i77.1");
 }
 
+TEST_F(Verify, ARequestOfNoModelIsTold) {
+  logged(scenario());
+  scheduler::RequestBody body;
+  rewrite([&](std::uint64_t, Record& record) {
+    if (record.event.kind == EventKind::request_arrived) {
+      body = *record.event.body;
+      body.model = ModelId{1024};
+      record.event.body = &body;
+    }
+    return true;
+  });
+  const VerifyReport report = report_of("b.log");
+  ASSERT_TRUE(report.mismatch.has_value());
+  EXPECT_EQ(report.mismatch->what, "the protocol forbids it: there is no such model");
+}
+
+// A changed byte can make an event that the scheduler rightly takes for a broken world: it must not
+// get that far.
+TEST_F(Verify, EveryChangedByteIsToldAndNothingIsReplayed) {
+  logged(scenario());
+  std::ifstream in(path("a.log"), std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(in), {}};
+  for (std::size_t at = 16; at < whole.size(); at += 11) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x04);
+    std::ofstream(path("b.log"), std::ios::binary) << changed;
+    ASSERT_FALSE(verify(path("b.log"), nullptr).has_value()) << "byte " << at;
+  }
+}
+
 TEST_F(Verify, PrintGivesEventsAndTheirActions) {
   logged(scenario());
   std::ostringstream first, second;
@@ -184,7 +216,7 @@ TEST_F(Verify, PrintGivesEventsAndTheirActions) {
   EXPECT_EQ(text.find("0.000000000 controller_restarted epoch 1 downtime 0 s\n"
                       "0.000000000 instance_ready i1.1\n"),
             0U);
-  EXPECT_NE(text.find("\n  enqueue c1 encoder on i1.1 place 0 "), std::string::npos) << text;
+  EXPECT_NE(text.find("\n  enqueue c1 encoder on i1.1 order "), std::string::npos) << text;
   std::uint64_t lines = 0;
   std::istringstream in(text);
   for (std::string line; std::getline(in, line);) lines += line.rfind("  ", 0) == 0 ? 0 : 1;
